@@ -1,0 +1,221 @@
+/*
+ * client/machine.h - what the client's machine is made of, for the files of this directory only.
+ *
+ *     client.c        the object: made, freed, fed, pulled; failures
+ *     send.c          commands: queued, held back, sent in a sliding window
+ *     receive.c       replies, listings and bodies: read and turned into events
+ *     open.c          the opening and the login: a few commands of the machine's own
+ *     capabilities.c  what the server announced
+ *     numbers.c       which message numbers a listing may name
+ *
+ * A step of the machine answers POPLIN_OK (the event is filled), POPLIN_NEED_INPUT, POPLIN_WAITING, or
+ * POPLIN_AGAIN: something was read that makes no event of its own, or the machine has just failed.
+ */
+#ifndef POPLIN_CLIENT_MACHINE_H
+#define POPLIN_CLIENT_MACHINE_H
+
+#include <poplin/client.h>
+
+#include "wire/dots.h"
+#include "wire/grammar.h"
+#include "wire/line.h"
+
+enum { POPLIN_AGAIN = 100 };
+
+/* What the next octets from the server are, or why none are wanted. */
+typedef enum poplin_reading {
+    POPLIN_READING_GREETING,
+    POPLIN_READING_REPLY, /* the first line of the reply to the oldest command in flight */
+    POPLIN_READING_LISTING,
+    POPLIN_READING_CAPABILITIES,
+    POPLIN_READING_BODY,
+    POPLIN_STARTING_TLS, /* STLS was accepted, START_TLS is not handed out yet */
+    POPLIN_IN_HANDSHAKE, /* until poplin_client_tls */
+    POPLIN_LEAVING,      /* QUIT was answered: only the end is to come */
+    POPLIN_FAILING,      /* FAILED is not handed out yet */
+    POPLIN_OVER
+} poplin_reading;
+
+/* A command from its submission to the end of its reply. */
+typedef struct poplin_pending {
+    uint64_t tag;
+    uint64_t charge; /* octets of content that the window holds for it */
+    uint32_t number;
+    uint32_t lines;
+    enum poplin_verb verb;
+    bool internal; /* the opening's own: its reply makes no REPLY event */
+} poplin_pending;
+
+/* A ring of commands, oldest first: those in flight, then those not sent yet. */
+typedef struct poplin_queue {
+    poplin_pending *slots;
+    size_t capacity; /* 0 or a power of two */
+    size_t head;
+    size_t count;
+    size_t in_flight;
+    uint64_t charged; /* the charges of those in flight */
+} poplin_queue;
+
+/* What poplin_client_retr_all has still to send: the message at next and those behind it. */
+typedef struct poplin_series_queue {
+    poplin_wanted *wanted;
+    size_t count;
+    size_t next;
+    uint64_t tag;
+} poplin_series_queue;
+
+/* Where in capabilities.lines one capability's name stands, with its parameters behind it. */
+typedef struct poplin_capability_place {
+    size_t name, name_size;
+    size_t parameters, parameters_size;
+} poplin_capability_place;
+
+typedef struct poplin_capabilities {
+    poplin_buffer lines;
+    poplin_buffer places; /* poplin_capability_place */
+    size_t count;
+    size_t lines_read; /* of the reply that is being read, ignored ones included */
+    bool pipelining;   /* looked up once a reply, for they are asked for all the time */
+    bool codes;
+} poplin_capabilities;
+
+/* Which message numbers exist, as far as the server said, and which the listing being read has named. */
+typedef struct poplin_numbers {
+    unsigned char *seen; /* one bit a number */
+    size_t size;
+    uint32_t highest; /* of this listing */
+    bool bounded;     /* the maildrop's last number is known to be: */
+    uint32_t last;
+    uint32_t deleted; /* deletions that the server accepted since the login or RSET */
+} poplin_numbers;
+
+typedef enum poplin_due { POPLIN_NOTHING_DUE, POPLIN_RESPONSE_DUE, POPLIN_CANCEL_DUE } poplin_due;
+
+/* The opening or login that is under way, and the secrets that it needs. */
+typedef struct poplin_opening {
+    bool active;
+    bool wants_login;
+    uint64_t tag;
+    poplin_buffer user;
+    poplin_buffer password;
+    poplin_buffer response; /* PLAIN's message in base64 */
+    bool initial;           /* it goes with the AUTH line */
+    bool responded;         /* it was sent, or is part of the AUTH line */
+    poplin_due due;         /* a line of the SASL exchange that is to be sent */
+    const char *refusal;    /* why the exchange was cancelled: the machine fails with this when that is answered */
+    enum poplin_code code;  /* of the login's reply, as is said */
+    poplin_buffer said;
+} poplin_opening;
+
+struct poplin_client {
+    poplin_client_config config;
+    poplin_reading reading;
+    int phase;
+    bool tls;
+    bool quitting; /* QUIT was submitted */
+    const char *mechanism;
+
+    const char *cursor; /* of what is lent */
+    const char *end;
+    bool eof;
+    bool clean; /* eof: not cut short */
+    poplin_line_reader lines;
+    poplin_unstuffer unstuffer;
+    uint64_t received; /* octets of the content being read */
+    bool over_limit;   /* the content has octets beyond max_message */
+
+    poplin_buffer output;
+    bool output_secret; /* output held a secret: it is wiped when sent */
+    poplin_queue queue;
+    poplin_series_queue series;
+
+    poplin_capabilities capabilities;
+    poplin_numbers numbers;
+    poplin_opening opening;
+    poplin_error error;
+};
+
+/* ---- client.c ---- */
+
+/* Fails the machine: fills in the error, forgets output and secrets. peer: the server's words. Returns AGAIN. */
+int poplin_step_fail(poplin_client *client, int status, poplin_slice peer, const char *reason);
+
+/* What to answer where no octets are left: NEED_INPUT, or the failure that the end of the connection is. */
+int poplin_step_starved(poplin_client *client);
+
+/* ---- send.c ---- */
+
+/* Queues a command; OK or ERR_NOMEM. */
+int poplin_step_queue(poplin_client *client, const poplin_pending *command);
+
+/* The oldest command in flight; NULL: none. */
+poplin_pending *poplin_step_head(poplin_client *client);
+
+/* The reply to the oldest command in flight is complete. */
+void poplin_step_answered(poplin_client *client);
+
+/* size octets of content came for the oldest command: beyond what it was charged for they count against the window. */
+void poplin_step_received(poplin_client *client, uint64_t size);
+
+void poplin_step_queue_free(poplin_client *client);
+
+/* ---- receive.c ---- */
+
+/* One step in each place where octets are read. */
+int poplin_step_greeting(poplin_client *client, poplin_client_event *event);
+int poplin_step_reply(poplin_client *client, poplin_client_event *event);
+int poplin_step_listing(poplin_client *client, poplin_client_event *event);
+int poplin_step_capabilities(poplin_client *client, poplin_client_event *event);
+int poplin_step_body(poplin_client *client, poplin_client_event *event);
+
+/* ---- open.c ---- */
+
+/* The opening, where one was begun, asks CAPA: after the greeting, and again when TLS stands. OK or ERR_NOMEM. */
+int poplin_opening_ask(poplin_client *client);
+
+/* The status line that answers one of the opening's own commands. */
+int poplin_opening_reply(poplin_client *client, const poplin_status_line *status, poplin_client_event *event);
+
+/* The capabilities have been read, or the server does not know CAPA: what comes next? */
+int poplin_opening_go_on(poplin_client *client, poplin_client_event *event);
+
+/* Fills in what USER, PASS or AUTH sends. */
+void poplin_opening_arguments(poplin_client *client, poplin_parsed_command *line);
+
+/* Appends the line of the SASL exchange that is due. OK or ERR_NOMEM. */
+int poplin_opening_write_due(poplin_client *client);
+
+/* The opening is over: secrets are wiped. */
+void poplin_opening_end(poplin_client *client);
+
+/* ---- capabilities.c ---- */
+
+/* Empties the table for a new reply, or because TLS starts (RFC 2595 section 4). */
+void poplin_capabilities_clear(poplin_capabilities *capabilities);
+
+/* One line of a CAPA reply; a line that is no capability is ignored. OK or ERR_NOMEM. */
+int poplin_capabilities_add(poplin_capabilities *capabilities, poplin_slice line);
+
+/* The reply is complete. */
+void poplin_capabilities_done(poplin_capabilities *capabilities);
+
+/* True where name was announced, and, unless parameter is NULL, with that parameter. */
+bool poplin_capabilities_have(const poplin_capabilities *capabilities, const char *name, const char *parameter);
+
+void poplin_capabilities_free(poplin_capabilities *capabilities);
+
+/* ---- numbers.c ---- */
+
+/* A listing begins. */
+void poplin_numbers_begin(poplin_numbers *numbers);
+
+/* The listing names number. OK; ERR_PROTOCOL: twice, or above the last; ERR_LIMIT: above most; ERR_NOMEM. */
+int poplin_numbers_add(poplin_numbers *numbers, uint32_t number, size_t most);
+
+/* A LIST of everything is complete: what it says of the last number counts where nothing better is known. */
+void poplin_numbers_listed(poplin_numbers *numbers);
+
+/* STAT counts what is not deleted. */
+void poplin_numbers_stat(poplin_numbers *numbers, uint32_t count);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * poplin.h - POP3 for people who script: the whole library. See docs/architecture.md for how the parts fit.
+ */
+#ifndef POPLIN_H
+#define POPLIN_H
+
+#include <poplin/client.h>
+#include <poplin/link.h>
+#include <poplin/loop.h>
+#include <poplin/memory.h>
+#include <poplin/questions.h>
+#include <poplin/server.h>
+#include <poplin/session.h>
+#include <poplin/status.h>
+#include <poplin/tls.h>
+#include <poplin/types.h>
+#include <poplin/url.h>
+
+#endif

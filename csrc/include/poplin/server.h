@@ -1,0 +1,129 @@
+/*
+ * poplin/server.h - a POP3 server on a loop: it listens and runs sessions against a backend.
+ *
+ * A backend is a table of functions, each of which is asked by the loop's step, never inside libuv, and answers its
+ * request at once or later, from the loop's thread (from another: poplin_loop_post). Requests are numbers that are
+ * never used again on a server: a late or second answer returns STATE and does no harm, also when its session is gone.
+ */
+#ifndef POPLIN_SERVER_H
+#define POPLIN_SERVER_H
+
+#include <poplin/loop.h>
+#include <poplin/session.h>
+#include <poplin/tls.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct poplin_server poplin_server;
+
+typedef uint64_t poplin_request;
+
+/* What a finished session is told to its maildrop and its owner. Slices live during the call. */
+typedef struct poplin_session_end {
+    enum poplin_outcome outcome;
+    poplin_slice user;         /* who had logged in; {NULL, 0}: nobody */
+    const poplin_error *error; /* or NULL */
+} poplin_session_end;
+
+/*
+ * The backend. context is the server's; maildrop is what poplin_server_open was given. All slices live during the
+ * call. A function that cannot answer later must answer before it returns.
+ */
+typedef struct poplin_backend {
+    /* May user log in with password? poplin_server_accept or _refuse (AUTH). */
+    void (*check)(void *context, poplin_server *server, poplin_request request, poplin_slice user,
+                  poplin_slice password);
+    /* Open user's maildrop: poplin_server_open or _refuse (IN_USE, TEMPORARY). */
+    void (*maildrop)(void *context, poplin_server *server, poplin_request request, poplin_slice user);
+    /* The octets of one message: poplin_server_body, _body_file, _body_pieces or _refuse. */
+    void (*body)(void *context, poplin_server *server, poplin_request request, void *maildrop, size_t index,
+                 poplin_slice unique_id);
+    /* The next piece, after poplin_server_body_pieces: poplin_server_piece, or _refuse, which ends the session. */
+    void (*piece)(void *context, poplin_server *server, poplin_request request, void *maildrop, void *pieces);
+    /* No more of these pieces are wanted: free them. Called once for every poplin_server_body_pieces that returned OK. */
+    void (*pieces_done)(void *context, void *maildrop, void *pieces);
+    /* Delete these, durably, all or say so: poplin_server_accept or _refuse. */
+    void (*commit)(void *context, poplin_server *server, poplin_request request, void *maildrop, const size_t *indexes,
+                   const poplin_slice *unique_ids, size_t count);
+    /* The session is over: release the maildrop. Called once, last, for every poplin_server_open that returned OK. */
+    void (*close)(void *context, void *maildrop, const poplin_session_end *end);
+    /* Something the owner should know: a wrong size, a bad listing. May be NULL. */
+    void (*problem)(void *context, const poplin_error *error);
+} poplin_backend;
+
+/* One session at a time for a maildrop, or as many as come (RFC 1939 section 4 demands the first). */
+enum poplin_lock { POPLIN_LOCK_EXCLUSIVE, POPLIN_LOCK_NONE };
+
+typedef struct poplin_server_config {
+    const char *host;                    /* IP literal or "localhost" to listen on (default "127.0.0.1") */
+    uint16_t port;                       /* 0: one that is free */
+    const char *path;                    /* a Unix socket instead; removed first if it is a socket, and at the end */
+    poplin_tls_credentials *credentials; /* NULL: no TLS. A reference is taken */
+    enum poplin_tls_mode tls;            /* IMPLICIT or STLS with credentials, NEVER without */
+    bool loopback_protected; /* a loopback address or Unix socket needs no TLS for passwords (default true) */
+    enum poplin_lock lock;
+    size_t max_sessions;           /* more are closed at once with -ERR [SYS/TEMP] (default 10,000) */
+    poplin_session_config session; /* stls and link_protected are filled in by the server */
+    uint32_t inactivity_ms;        /* autologout (default 600,000: RFC 1939 allows no less) */
+    uint32_t handshake_ms;         /* default 30,000 */
+    uint32_t stall_ms;             /* a client that takes no output (default 120,000) */
+} poplin_server_config;
+
+POPLIN_API void poplin_server_config_init(poplin_server_config *config);
+
+/*
+ * Binds and listens; connections are accepted from poplin_server_start on. config and backend are copied.
+ * IO: the address cannot be bound; STATE: TLS asked for without credentials, or a loop of the parent process; LIMIT: a limit
+ * that is too small, or max_sessions over 1,048,576. *error (may be NULL) says why, in each case.
+ */
+POPLIN_API int poplin_server_new(poplin_loop *loop, const poplin_server_config *config, const poplin_backend *backend,
+                                 void *context, poplin_server **server, poplin_error *error);
+
+/* Accepts connections. */
+POPLIN_API int poplin_server_start(poplin_server *server);
+
+/* Ends: open sessions end as FAILED, with nothing deleted; their maildrops are closed during the call. */
+POPLIN_API void poplin_server_free(poplin_server *server);
+
+/* The port bound; 0 for a Unix socket. */
+POPLIN_API uint16_t poplin_server_port(const poplin_server *server);
+
+/* How many sessions are open. */
+POPLIN_API size_t poplin_server_sessions(const poplin_server *server);
+
+/* ---- answers; each returns STATE where the request is not open (any more) ---- */
+
+POPLIN_API int poplin_server_accept(poplin_server *server, poplin_request request);
+POPLIN_API int poplin_server_refuse(poplin_server *server, poplin_request request, int status, const char *text);
+
+/*
+ * Answers maildrop: the session's snapshot, copied; maildrop is handed back in later calls and to close. Where this
+ * returns anything but OK the maildrop was not taken. PROTOCOL, LIMIT: as poplin_session_open, told to problem too.
+ */
+POPLIN_API int poplin_server_open(poplin_server *server, poplin_request request, void *maildrop,
+                                  const poplin_listing *messages, size_t count);
+
+/* Answers body: the whole message, lent until released(release_context, data) is called (may be NULL), which happens also where this returns STATE. */
+POPLIN_API int poplin_server_body(poplin_server *server, poplin_request request, const void *data, size_t size,
+                                  void (*released)(void *release_context, const void *data), void *release_context);
+
+/*
+ * Answers body: a regular file's descriptor, read from its current offset to its end in the loop's thread, then
+ * closed; owned from now on, also where this fails. UNSUPPORTED: it is no regular file; NOMEM: the message is refused.
+ */
+POPLIN_API int poplin_server_body_file(poplin_server *server, poplin_request request, int descriptor);
+
+/* Answers body: it will come in pieces; each is asked for with backend.piece. */
+POPLIN_API int poplin_server_body_pieces(poplin_server *server, poplin_request request, void *pieces);
+
+/* Answers piece: the next octets, lent as in poplin_server_body; last says that the message ends with them. */
+POPLIN_API int poplin_server_piece(poplin_server *server, poplin_request request, const void *data, size_t size,
+                                   bool last, void (*released)(void *release_context, const void *data),
+                                   void *release_context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,154 @@
+/*
+ * poplin/session.h - the server's state machine: one POP3 session seen from the server, without any I/O.
+ *
+ * It is driven like poplin/client.h: input is lent, events are pulled, output is taken. Most events are questions
+ * to the host: is this password right, which messages are there, give me the body, delete these. Each question has
+ * a number that is never used again in this session; the host answers it at once or later, in any call that names
+ * the number. A late or second answer returns STATE and does no harm. While a question is open the session
+ * keeps what the client pipelines (in the lent octets) and next answers WAITING.
+ *
+ * Numbering, deletion marks, RSET, TOP, dot-stuffing, line ends and sizes are the session's; a mailbox only
+ * lists, gives octets, and deletes at the commit. Deletion happens at the commit and nowhere else.
+ *
+ * A machine belongs to one thread at a time. Source: RFC 1939, 2449, 2595, 3206, 5034.
+ */
+#ifndef POPLIN_SESSION_H
+#define POPLIN_SESSION_H
+
+#include <poplin/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct poplin_session poplin_session;
+
+typedef struct poplin_session_config {
+    bool stls;                  /* STLS may be offered: the host has a certificate */
+    bool link_protected;        /* loopback or Unix socket: passwords are allowed without TLS (POP-TLS-20) */
+    bool allow_cleartext;       /* passwords are allowed on any link: only where the owner said so by name */
+    bool user_pass;             /* offer USER/PASS (default true) */
+    bool plain;                 /* offer AUTH PLAIN (default true) */
+    const char *greeting;       /* the greeting's text (default "poplin ready"); copied */
+    size_t max_line;            /* octets of a command line, CRLF included (LIM-1) */
+    size_t max_sasl_line;       /* octets of an AUTH line or response (LIM-3) */
+    unsigned max_sasl_steps;    /* round trips of one AUTH exchange (LIM-4) */
+    unsigned max_bad_commands;  /* then -ERR and close (LIM-10) */
+    unsigned max_failed_logins; /* then -ERR and close (LIM-10) */
+    size_t max_messages;        /* of a maildrop (LIM-6) */
+    size_t max_output;          /* octets of output kept; the session goes on when they are sent (default 64 KiB) */
+} poplin_session_config;
+
+/* How a session ended. */
+enum poplin_outcome {
+    POPLIN_COMMITTED, /* QUIT in TRANSACTION, and the host's commit succeeded */
+    POPLIN_LEFT,      /* QUIT before a login: no maildrop was open */
+    POPLIN_DROPPED,   /* the client went without QUIT: nothing was deleted */
+    POPLIN_TIMED_OUT, /* autologout: nothing was deleted */
+    POPLIN_FAILED     /* commit refused, protocol broken, a limit, a host that stopped: see error */
+};
+
+enum poplin_session_event_kind {
+    POPLIN_SESSION_CHECK,     /* question: may user log in with password? accept or refuse */
+    POPLIN_SESSION_MAILDROP,  /* question: user's messages? poplin_session_open or refuse */
+    POPLIN_SESSION_BODY,      /* question: octets of the message at index. poplin_session_body or refuse */
+    POPLIN_SESSION_BODY_DONE, /* the body at index is not needed further: what was lent for it may go. Comes once for
+                                 each message of which a piece was lent, before CLOSED at the latest */
+    POPLIN_SESSION_COMMIT,    /* question: delete the messages at indexes. accept or refuse */
+    POPLIN_SESSION_START_TLS, /* send what output holds, then start the handshake, then poplin_session_tls */
+    POPLIN_SESSION_MISMATCH,  /* a body was not of the size announced: index, announced, octets. It was sent whole */
+    POPLIN_SESSION_CLOSED     /* the end: outcome, error where one is known. Send what output holds, then close */
+};
+
+typedef struct poplin_session_event {
+    enum poplin_session_event_kind kind;
+    uint64_t question;           /* the number to answer with */
+    poplin_slice user;           /* CHECK, MAILDROP: the name, octets as the client sent them (PLAIN: its authorization
+                              identity is the same or empty: others are refused, SASL-PLAIN-2) */
+    poplin_slice password;       /* CHECK: wiped when the question is answered */
+    const char *mechanism;       /* CHECK: "USER" or the SASL name. Static */
+    size_t index;                /* BODY, BODY_DONE, MISMATCH: message number minus 1 */
+    poplin_slice unique_id;      /* BODY, BODY_DONE, MISMATCH */
+    const size_t *indexes;       /* COMMIT: ascending; lives until the next call on the machine */
+    size_t count;                /* COMMIT: how many, at least 1. With no marks there is no question */
+    uint64_t announced;          /* MISMATCH */
+    uint64_t octets;             /* MISMATCH: octets sent */
+    enum poplin_outcome outcome; /* CLOSED */
+    const poplin_error *error;   /* CLOSED: or NULL; owned by the machine */
+} poplin_session_event;
+
+/* Fills in the defaults of protocol.md section 13. */
+POPLIN_API void poplin_session_config_init(poplin_session_config *config);
+
+/* Makes a machine whose output is the greeting. config is copied. LIMIT: a limit too small; NOMEM. */
+POPLIN_API int poplin_session_new(const poplin_session_config *config, poplin_session **session);
+
+/* Frees the machine and all in it; secrets are wiped. NULL is allowed. */
+POPLIN_API void poplin_session_free(poplin_session *session);
+
+/* As in poplin/client.h. */
+POPLIN_API int poplin_session_input(poplin_session *session, const void *data, size_t size);
+POPLIN_API int poplin_session_next(poplin_session *session, poplin_session_event *event);
+POPLIN_API void poplin_session_output(poplin_session *session, const char **data, size_t *size);
+POPLIN_API void poplin_session_sent(poplin_session *session, size_t size);
+
+/*
+ * TLS now stands: before the first input for implicit TLS, or after START_TLS. Whatever was lent in clear behind
+ * the STLS line has ended the session already (POP-STLS-3). STATE: at any other time.
+ */
+POPLIN_API int poplin_session_tls(poplin_session *session, const poplin_tls_facts *facts);
+
+/*
+ * The client closed; clean is false where TLS was cut. What was lent before is still worked off, and a commit that is asked
+ * for is still answered (POP-UPD-4); without a QUIT read by then: DROPPED. STATE: told before, or the session is over.
+ */
+POPLIN_API int poplin_session_eof(poplin_session *session, bool clean);
+
+/*
+ * Autologout: ends the session as TIMED_OUT, sends nothing, deletes nothing (RFC 1939 section 3). STATE: it is over, or
+ * its QUIT was read and the commit is asked for, which the host's answer or poplin_session_abort ends.
+ */
+POPLIN_API int poplin_session_timeout(poplin_session *session);
+
+/* The host gives up (shutdown, write failure): ends as FAILED with this status, nothing is deleted. reason is copied. */
+POPLIN_API int poplin_session_abort(poplin_session *session, int status, const char *reason);
+
+/* Answers CHECK or COMMIT with yes. STATE: no such question is open. */
+POPLIN_API int poplin_session_accept(poplin_session *session, uint64_t question);
+
+/*
+ * Answers any question with no. status: AUTH (wrong password), IN_USE, TEMPORARY, REFUSED; any other counts as
+ * TEMPORARY. text (may be NULL) is told to the client behind the code that fits, cut to one line, what is not
+ * printable ASCII replaced.
+ */
+POPLIN_API int poplin_session_refuse(poplin_session *session, uint64_t question, int status, const char *text);
+
+/*
+ * Answers MAILDROP: the snapshot that this session works on, copied. A unique-id that is not 1 to 70 octets of
+ * 0x21-0x7E or stands twice, or too many messages, counts as refuse(TEMPORARY) and returns PROTOCOL or LIMIT
+ * so that the owner learns of it; *bad (may be NULL) is then the index.
+ */
+POPLIN_API int poplin_session_open(poplin_session *session, uint64_t question, const poplin_listing *messages,
+                                   size_t count, size_t *bad);
+
+/*
+ * Answers BODY with size octets, lent until the next BODY or BODY_DONE event (or the machine's end); last says
+ * that the body ends with them. Otherwise another BODY event with a new question asks for more. Line ends may be
+ * CRLF or LF; the wire gets CRLF. 0 octets with last is an empty rest.
+ */
+POPLIN_API int poplin_session_body(poplin_session *session, uint64_t question, const void *data, size_t size,
+                                   bool last);
+
+/* How many command lines were read so far: the host restarts its inactivity timer when this changes. */
+POPLIN_API uint64_t poplin_session_commands(const poplin_session *session);
+
+/* The unique-id of the message at index of the snapshot, for COMMIT; lives as long as the session. {NULL, 0}: there is none. */
+POPLIN_API poplin_slice poplin_session_unique_id(const poplin_session *session, size_t index);
+
+/* The state, as poplin_client_phase. */
+POPLIN_API int poplin_session_phase(const poplin_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

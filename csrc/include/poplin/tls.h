@@ -1,0 +1,130 @@
+/*
+ * poplin/tls.h - TLS as a filter, octets in and octets out, over GnuTLS; credentials; throw-away certificates.
+ *
+ * A poplin_tls sits between a link and a machine and does no I/O. Ciphertext from the peer is lent with input and
+ * plaintext taken with read; plaintext for the peer is given to write and the ciphertext taken with output and sent.
+ *
+ * TLS 1.2 and 1.3 only, AES-GCM preferred, ALPN "pop3", no renegotiation, no compression, no early data
+ * (RFC 8997, RFC 9325, protocol.md section 9).
+ */
+#ifndef POPLIN_TLS_H
+#define POPLIN_TLS_H
+
+#include <poplin/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Certificates and keys, of a client (what it trusts) or of a server (who it is). Counted references, thread-safe. */
+typedef struct poplin_tls_credentials poplin_tls_credentials;
+
+/* The filter for one connection. It belongs to one thread at a time. */
+typedef struct poplin_tls poplin_tls;
+
+typedef struct poplin_tls_trust {
+    bool verify;           /* check chain, validity, purpose and name: false only where the user said so by name */
+    const char *ca_file;   /* PEM file of trusted CAs; NULL with no ca_pem: the system's */
+    poplin_slice ca_pem;   /* trusted CAs as PEM text */
+    const char *cert_file; /* client certificate chain, PEM; NULL: none */
+    const char *key_file;  /* its key, PEM; NULL: in cert_file */
+} poplin_tls_trust;
+
+/*
+ * What a client trusts. CERTIFICATE: a file cannot be read or holds no certificate; *error (may be NULL) tells
+ * which. NOMEM.
+ */
+POPLIN_API int poplin_tls_client_credentials(const poplin_tls_trust *trust, poplin_tls_credentials **credentials,
+                                             poplin_error *error);
+
+/* Who a server is, from PEM files; key_file NULL: the key is in cert_file. Failures as above. */
+POPLIN_API int poplin_tls_server_credentials(const char *cert_file, const char *key_file,
+                                             poplin_tls_credentials **credentials, poplin_error *error);
+
+/* Who a server is, from PEM text. Failures as above. */
+POPLIN_API int poplin_tls_server_credentials_pem(poplin_slice cert, poplin_slice key,
+                                                 poplin_tls_credentials **credentials, poplin_error *error);
+
+/* One more owner. Returns credentials. */
+POPLIN_API poplin_tls_credentials *poplin_tls_credentials_ref(poplin_tls_credentials *credentials);
+
+/* One owner less; the last one frees. NULL is allowed. */
+POPLIN_API void poplin_tls_credentials_free(poplin_tls_credentials *credentials);
+
+/*
+ * A throw-away CA and a server certificate that it signed, for tests and demonstrations: ECDSA P-256, valid from a
+ * day ago for 30 days, for the host names and IP literals given. The PEM texts end in NUL and are freed with
+ * poplin_tls_throwaway_free, which wipes the key. CERTIFICATE: one of the names is no host name; NOMEM: out of memory,
+ * or GnuTLS cannot make one.
+ */
+typedef struct poplin_tls_throwaway {
+    char *ca_pem;
+    char *cert_pem;
+    char *key_pem;
+} poplin_tls_throwaway;
+
+POPLIN_API int poplin_tls_throwaway_new(const char *const *names, size_t count, poplin_tls_throwaway *throwaway);
+POPLIN_API void poplin_tls_throwaway_free(poplin_tls_throwaway *throwaway);
+
+/*
+ * A client's filter. server_name is the name that the user configured: sent as SNI and checked against the
+ * certificate (RFC 9525); an IP literal is compared with iPAddress entries and not sent. NULL: no name is checked,
+ * which only credentials without verify allow. The first flight is in output at once. A name that is no host name
+ * fails the handshake with CERTIFICATE. STATE: credentials of a server, or no name where one is needed; NOMEM.
+ */
+POPLIN_API int poplin_tls_client_new(poplin_tls_credentials *credentials, const char *server_name, poplin_tls **tls);
+
+/* A server's filter. STATE: credentials of a client; NOMEM. */
+POPLIN_API int poplin_tls_server_new(poplin_tls_credentials *credentials, poplin_tls **tls);
+
+/* Frees the filter; sends nothing. NULL is allowed. */
+POPLIN_API void poplin_tls_free(poplin_tls *tls);
+
+/*
+ * Lends size octets of ciphertext. They must stay where they are until handshake or read answers anything but OK.
+ * After a failure or END they are not looked at. STATE: octets are still lent.
+ */
+POPLIN_API int poplin_tls_input(poplin_tls *tls, const void *data, size_t size);
+
+/*
+ * Goes on with the handshake. OK: TLS stands, and what is still lent is for read. NEED_INPUT: all that was lent is
+ * used up. TLS, CERTIFICATE: it failed; the alert for the peer is in output, and *error of poplin_tls_error says why.
+ */
+POPLIN_API int poplin_tls_handshake(poplin_tls *tls);
+
+/*
+ * Reads plaintext into buffer, as many records as are lent and fit: OK with *got > 0; NEED_INPUT: all that was lent is used up; END: the peer sent
+ * close_notify, whatever follows is ignored; TLS: a broken record, a renegotiation request; STATE: before the handshake
+ * is done. An end or a failure behind some plaintext is told by the call after the one that hands this out.
+ */
+POPLIN_API int poplin_tls_read(poplin_tls *tls, void *buffer, size_t size, size_t *got);
+
+/*
+ * Encrypts all of size octets into output, in records as large as TLS allows. The caller bounds what it gives before
+ * output is sent. TLS, NOMEM; STATE: before the handshake is done, or after close.
+ */
+POPLIN_API int poplin_tls_write(poplin_tls *tls, const void *data, size_t size);
+
+/*
+ * Puts close_notify into output. Nothing may be written afterwards; reading goes on. A second call does nothing. STATE:
+ * before the handshake is done.
+ */
+POPLIN_API int poplin_tls_close(poplin_tls *tls);
+
+/* Ciphertext to be sent, and that it was: as poplin_client_output and poplin_client_sent. */
+POPLIN_API void poplin_tls_output(poplin_tls *tls, const char **data, size_t *size);
+POPLIN_API void poplin_tls_sent(poplin_tls *tls, size_t size);
+
+/* What was negotiated, for the machines. STATE: before the handshake is done. */
+POPLIN_API int poplin_tls_get_facts(const poplin_tls *tls, poplin_tls_facts *facts);
+
+/* What was negotiated, for people: "TLS1.3 AES-256-GCM"-like words. Ends in NUL; lives as long as the filter. */
+POPLIN_API const char *poplin_tls_describe(const poplin_tls *tls);
+
+/* The failure, after TLS or CERTIFICATE. Owned by the filter. */
+POPLIN_API const poplin_error *poplin_tls_error(const poplin_tls *tls);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
