@@ -151,10 +151,6 @@ static int log_in(poplin_client *client) {
     if (tls_wanted(client))
         return poplin_step_fail(client, POPLIN_ERR_TLS, nothing,
                                 "TLS is demanded and has not been started; submit STLS before the login");
-    if (!client->tls && !client->config.link_protected && !client->config.allow_cleartext)
-        return poplin_step_fail(client, POPLIN_ERR_TLS, nothing,
-                                "no password is sent over a link without TLS; use pop3s:// or tls='stls', or allow "
-                                "passwords in clear by name");
     if (poplin_capabilities_have(announced, "SASL", "PLAIN"))
         return log_in_plain(client);
     if (announced->count == 0 || poplin_capabilities_have(announced, "USER", NULL))

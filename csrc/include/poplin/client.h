@@ -31,7 +31,6 @@ typedef struct poplin_client poplin_client;
 typedef struct poplin_client_config {
     enum poplin_tls_mode tls;
     bool link_protected;     /* the link needs no TLS (a loopback address, a Unix socket: POP-TLS-20) */
-    bool allow_cleartext;    /* passwords may go over an unprotected link: only where the user said so by name */
     bool strict;             /* 512-octet status lines, 70-octet unique-ids, nothing forgiven */
     bool pipelining;         /* use PIPELINING where the server announces it (default true) */
     size_t max_line;         /* octets of a status or CAPA line, CRLF included (LIM-2) */

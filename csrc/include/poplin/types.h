@@ -92,7 +92,7 @@ enum poplin_tls_mode {
     POPLIN_TLS_IMPLICIT, /* TLS from the first octet (pop3s, port 995): the host starts it before any input */
     POPLIN_TLS_STLS,     /* TLS by STLS (RFC 2595), demanded: no STLS, no session */
     POPLIN_TLS_AUTO,     /* as STLS, but none where link_protected */
-    POPLIN_TLS_NEVER     /* no TLS at all */
+    POPLIN_TLS_NEVER     /* none, asked for by name: passwords go in clear, also over a network */
 };
 
 /* What the machines are told when TLS stands (SASL channel bindings need more: they are added here). */
