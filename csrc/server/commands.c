@@ -1,0 +1,204 @@
+/*
+ * server/commands.c - command lines: read, checked against the state, and handed to what does them; and the commands
+ * that need no more than a line or two. One table says who does what; POPLIN_VERB_TABLE says when it may be done.
+ */
+#include "server/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A line without end is swallowed this far, then the session closes (POP-GEN-6). */
+enum { SWALLOW_MAX = 65536 };
+
+static void capa(poplin_session *session, const poplin_parsed_command *command) {
+    (void)command;
+    poplin_turn_reply(session, "+OK capabilities follow");
+    poplin_turn_reply(session, "TOP");
+    if (poplin_turn_offers_user(session))
+        poplin_turn_reply(session, "USER");
+    if (poplin_turn_offers_plain(session))
+        poplin_turn_reply(session, "SASL PLAIN");
+    poplin_turn_reply(session, "RESP-CODES");
+    poplin_turn_reply(session, "AUTH-RESP-CODE");
+    poplin_turn_reply(session, "PIPELINING");
+    poplin_turn_reply(session, "UIDL");
+    poplin_turn_reply(session, "IMPLEMENTATION poplin");
+    if (session->phase == POPLIN_AUTHORIZATION && session->config.stls && !session->tls)
+        poplin_turn_reply(session, "STLS");
+    poplin_turn_reply(session, ".");
+}
+
+static void stls(poplin_session *session, const poplin_parsed_command *command) {
+    (void)command;
+    if (session->tls || !session->config.stls) {
+        poplin_turn_bad_command(session, session->tls ? "TLS is active already" : "no TLS here");
+    } else if (session->cursor < session->end) {
+        poplin_turn_reply(session, "-ERR nothing may follow STLS before TLS stands");
+        poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
+    } else {
+        poplin_turn_reply(session, "+OK begin TLS");
+        session->step = STEP_START_TLS;
+    }
+}
+
+static void noop(poplin_session *session, const poplin_parsed_command *command) {
+    (void)command;
+    poplin_turn_reply(session, "+OK");
+}
+
+static void dele(poplin_session *session, const poplin_parsed_command *command) {
+    size_t index = command->number - 1;
+
+    if (!poplin_turn_has_message(session, command->number))
+        return;
+    poplin_mailbox_mark(&session->mailbox, index);
+    poplin_turn_reply(session, "+OK message %u marked", (unsigned)command->number);
+}
+
+static void rset(poplin_session *session, const poplin_parsed_command *command) {
+    (void)command;
+    poplin_mailbox_unmark_all(&session->mailbox);
+    poplin_turn_reply(session, "+OK no message is marked");
+}
+
+static void quit(poplin_session *session, const poplin_parsed_command *command) {
+    (void)command;
+    if (session->phase == POPLIN_AUTHORIZATION) {
+        poplin_turn_reply(session, "+OK bye");
+        poplin_turn_end(session, POPLIN_LEFT, POPLIN_OK, NULL, NULL);
+    } else if (session->mailbox.marked == 0) {
+        poplin_turn_committed(session);
+    } else if ((session->indexes = poplin_mailbox_marked(&session->mailbox)) != NULL) {
+        poplin_turn_ask(session, POPLIN_SESSION_COMMIT);
+    } else {
+        poplin_turn_commit_refused(session, POPLIN_ERR_NOMEM, NULL);
+    }
+}
+
+void poplin_turn_committed(poplin_session *session) {
+    poplin_turn_reply(session, "+OK bye");
+    poplin_turn_end(session, POPLIN_COMMITTED, POPLIN_OK, NULL, NULL);
+}
+
+void poplin_turn_commit_refused(poplin_session *session, int status, const char *text) {
+    poplin_turn_reply_refused(session, status, text);
+    poplin_turn_end(session, POPLIN_FAILED, status < 0 ? status : POPLIN_ERR_TEMPORARY, "QUIT",
+                    text != NULL ? text : "the messages were not deleted");
+}
+
+static void (*const handlers[POPLIN_VERB_COUNT])(poplin_session *session, const poplin_parsed_command *command) = {
+    [POPLIN_USER] = poplin_turn_user,
+    [POPLIN_PASS] = poplin_turn_pass,
+    [POPLIN_AUTH] = poplin_turn_auth,
+    [POPLIN_STLS] = stls,
+    [POPLIN_CAPA] = capa,
+    [POPLIN_QUIT] = quit,
+    [POPLIN_STAT] = poplin_turn_list,
+    [POPLIN_LIST] = poplin_turn_list,
+    [POPLIN_UIDL] = poplin_turn_list,
+    [POPLIN_RETR] = poplin_turn_retr,
+    [POPLIN_TOP] = poplin_turn_top,
+    [POPLIN_DELE] = dele,
+    [POPLIN_NOOP] = noop,
+    [POPLIN_RSET] = rset,
+};
+
+void poplin_turn_bad_command(poplin_session *session, const char *text) {
+    poplin_turn_reply(session, "-ERR %s", text);
+    if (++session->bad_commands >= session->config.max_bad_commands)
+        poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_LIMIT, NULL, "too many bad commands");
+}
+
+bool poplin_turn_has_message(poplin_session *session, uint32_t number) {
+    const poplin_mailbox *mailbox = &session->mailbox;
+    bool there = number <= mailbox->count && !poplin_mailbox_is_marked(mailbox, number - 1);
+
+    if (!there)
+        poplin_turn_reply(session, "-ERR no such message");
+    return there;
+}
+
+static void run(poplin_session *session, poplin_slice line) {
+    poplin_parsed_command command;
+    int parsed = poplin_command_parse(line, &command);
+    unsigned bad = session->bad_commands;
+
+    /* Only AUTH may use the length that the reader allows before a login (LIM-1, LIM-3). */
+    if (line.size + 2 > session->config.max_line && command.verb != POPLIN_AUTH)
+        poplin_turn_bad_command(session, "line too long");
+    else if (parsed == POPLIN_ERR_UNSUPPORTED || handlers[command.verb] == NULL)
+        poplin_turn_bad_command(session, "unknown command");
+    else if ((poplin_verb_lookup(command.verb)->phases & (unsigned)session->phase) == 0)
+        poplin_turn_bad_command(session, session->phase == POPLIN_AUTHORIZATION ? "log in first" : "already logged in");
+    else if (parsed < 0)
+        poplin_turn_bad_command(session, "wrong arguments");
+    else
+        handlers[command.verb](session, &command);
+    if (session->bad_commands == bad)
+        session->bad_commands = 0;
+}
+
+/*
+ * Takes a line. The reader is never shown more than it needs to see that a line is over the limit, so that how much of
+ * such a line was swallowed does not depend on how the octets were cut.
+ */
+static int take_line(poplin_session *session, poplin_slice *line) {
+    poplin_line_reader *reader = &session->reader;
+    int result;
+
+    do {
+        bool skipping = reader->skipping;
+        const char *from = session->cursor;
+        size_t held = reader->returned ? 0 : reader->held.size;
+        size_t window = skipping ? SWALLOW_MAX - session->swallowed : reader->limit - held;
+
+        if (window > reader->limit)
+            window = reader->limit;
+        bool all = (size_t)(session->end - from) <= window;
+
+        result = poplin_line_take(reader, &session->cursor, all ? session->end : from + window, line);
+        session->swallowed = skipping && reader->skipping ? session->swallowed + (size_t)(session->cursor - from) : 0;
+    } while (result == POPLIN_NEED_INPUT && session->cursor < session->end && session->swallowed < SWALLOW_MAX);
+    return result;
+}
+
+/* Nothing is left to read: that is all for now, or for ever. */
+static int run_dry(poplin_session *session) {
+    if (session->swallowed >= SWALLOW_MAX)
+        poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_LIMIT, NULL, "a line without end");
+    else if (session->eof && session->eof_clean)
+        poplin_turn_end(session, POPLIN_DROPPED, POPLIN_OK, NULL, NULL);
+    else if (session->eof)
+        poplin_turn_end(session, POPLIN_DROPPED, POPLIN_ERR_TLS, NULL, "the connection was cut inside TLS");
+    else
+        return POPLIN_NEED_INPUT;
+    return POPLIN_END;
+}
+
+int poplin_turn_read(poplin_session *session) {
+    const poplin_session_config *config = &session->config;
+    bool sasl = session->phase == POPLIN_AUTHORIZATION && config->max_sasl_line > config->max_line;
+    poplin_slice line;
+
+    if (session->output.size >= config->max_output)
+        return POPLIN_WAITING;
+    session->reader.limit = sasl || session->step == STEP_RESPOND ? config->max_sasl_line : config->max_line;
+    int result = take_line(session, &line);
+
+    if (result == POPLIN_NEED_INPUT)
+        return run_dry(session);
+    if (result == POPLIN_ERR_NOMEM) {
+        session->out_of_memory = true;
+        return POPLIN_END;
+    }
+    session->lines++;
+    if (session->step == STEP_RESPOND)
+        poplin_turn_response(session, result, line);
+    else if (result == POPLIN_ERR_LIMIT)
+        poplin_turn_bad_command(session, "line too long");
+    else if (result == POPLIN_ERR_PROTOCOL)
+        poplin_turn_bad_command(session, "NUL, bare CR or bare LF in a line");
+    else
+        run(session, line);
+    return POPLIN_END;
+}

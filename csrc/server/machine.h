@@ -1,0 +1,182 @@
+/*
+ * server/machine.h - the inside of poplin_session: what its files share.
+ *
+ * A session is always at one step. Command lines are read at STEP_READ; a handler (server/commands.c) answers at once
+ * or moves the session to another step, from which an answer of the host or poplin_session_next brings it back.
+ * Only poplin_session_next does work: an answer notes what was said and writes at most one reply.
+ */
+#ifndef POPLIN_SERVER_MACHINE_H
+#define POPLIN_SERVER_MACHINE_H
+
+#include <poplin/session.h>
+
+#include "server/mailbox.h"
+#include "wire/buffer.h"
+#include "wire/dots.h"
+#include "wire/grammar.h"
+#include "wire/line.h"
+
+enum poplin_step {
+    STEP_READ,      /* reads the next command */
+    STEP_RESPOND,   /* reads the client's answer to an AUTH challenge */
+    STEP_ASK,       /* a question is to be handed out */
+    STEP_ASKED,     /* it was, and is open */
+    STEP_SEND,      /* a piece of a message goes out, or is counted */
+    STEP_LIST,      /* the lines of a LIST or UIDL go out */
+    STEP_START_TLS, /* START_TLS is to be handed out */
+    STEP_HANDSHAKE, /* it was: nothing may be read until TLS stands */
+    STEP_CLOSE,     /* CLOSED is to be handed out */
+    STEP_CLOSED
+};
+
+/* What a message is read for. */
+enum poplin_purpose { PURPOSE_RETR, PURPOSE_TOP, PURPOSE_MEASURE };
+
+/* The message that is being read. */
+struct poplin_transfer {
+    enum poplin_purpose purpose;
+    size_t index;
+    bool lent;          /* the host gave a piece and was not told yet that it may go */
+    bool last;          /* the piece is the last one */
+    const char *cursor; /* what is left of the piece */
+    const char *end;
+    poplin_stuffer stuffer;
+};
+
+/* Events about a message that are handed out before anything else happens. */
+struct poplin_owed {
+    bool done;
+    bool mismatch;
+    size_t index;
+    uint64_t announced;
+    uint64_t octets;
+};
+
+/* The STAT, LIST or UIDL that is being answered. */
+struct poplin_listing_work {
+    enum poplin_verb verb;
+    uint32_t number; /* 0: all messages */
+    size_t next;     /* the index to measure or to list next */
+};
+
+struct poplin_session {
+    poplin_session_config config; /* but for the greeting, which is in the output */
+    int phase;                    /* 0 at the end */
+    enum poplin_step step;
+    bool tls;
+    bool eof;
+    bool eof_clean;
+    bool out_of_memory; /* a reply could not be written: the session must end */
+
+    const char *cursor; /* what is left of the lent octets */
+    const char *end;
+    bool input_seen;
+    poplin_line_reader reader;
+    size_t swallowed; /* octets of a line beyond the limit */
+    uint64_t lines;   /* lines read, the one at hand included */
+    poplin_buffer output;
+
+    uint64_t question; /* the number of the last one */
+    enum poplin_session_event_kind asks;
+
+    poplin_buffer user;
+    uint64_t user_line;    /* the line that held a good USER; PASS must be on the next */
+    poplin_buffer secret;  /* holds the password while it is checked */
+    poplin_slice password; /* in secret */
+    const char *mechanism;
+    unsigned bad_commands; /* in a row */
+    unsigned failed_logins;
+
+    poplin_mailbox mailbox;
+    struct poplin_transfer transfer;
+    struct poplin_owed owed;
+    struct poplin_listing_work listing;
+    size_t *indexes; /* what COMMIT names */
+
+    enum poplin_outcome outcome;
+    poplin_error error; /* status is POPLIN_OK: none is known */
+};
+
+/* ---- session.c ---- */
+
+/* Asks the host; the fields of the event are taken from the session when it is handed out. */
+void poplin_turn_ask(poplin_session *session, enum poplin_session_event_kind kind);
+
+/* Ends the session; status may be POPLIN_OK. doing and reason may be NULL, and hold no secret. */
+void poplin_turn_end(poplin_session *session, enum poplin_outcome outcome, int status, const char *doing,
+                     const char *reason);
+
+/* ---- reply.c ---- */
+
+/* Writes one line, for which the caller bounds its texts to 400 octets. A failure is kept in out_of_memory. */
+__attribute__((format(printf, 2, 3))) void poplin_turn_reply(poplin_session *session, const char *format, ...);
+
+/* The host's words as one line of printable ASCII, cut to size, that does not begin like a response code. */
+void poplin_turn_clean(const char *text, char *buffer, size_t size);
+
+/* -ERR with the response code that fits status (RFC 3206), and text, which may be NULL and is the host's. */
+void poplin_turn_reply_refused(poplin_session *session, int status, const char *text);
+
+/* ---- commands.c ---- */
+
+/* Reads a line and acts on it. END: look at the step again; NEED_INPUT; WAITING. */
+int poplin_turn_read(poplin_session *session);
+
+/* Answers a command that cannot be done as it stands with -ERR, and counts it (LIM-10). */
+void poplin_turn_bad_command(poplin_session *session, const char *text);
+
+/* Whether there is such a message, not marked as deleted; if not, the command is answered with -ERR. */
+bool poplin_turn_has_message(poplin_session *session, uint32_t number);
+
+/* The host answered COMMIT. */
+void poplin_turn_committed(poplin_session *session);
+void poplin_turn_commit_refused(poplin_session *session, int status, const char *text);
+
+/* ---- login.c ---- */
+
+/* Whether USER and PASS, or AUTH PLAIN, work on this link as it is now. */
+bool poplin_turn_offers_user(const poplin_session *session);
+bool poplin_turn_offers_plain(const poplin_session *session);
+
+void poplin_turn_user(poplin_session *session, const poplin_parsed_command *command);
+void poplin_turn_pass(poplin_session *session, const poplin_parsed_command *command);
+void poplin_turn_auth(poplin_session *session, const poplin_parsed_command *command);
+
+/* A line at STEP_RESPOND. result is that of poplin_line_take: OK, PROTOCOL or LIMIT. */
+void poplin_turn_response(poplin_session *session, int result, poplin_slice line);
+
+/* The host answered CHECK or MAILDROP. */
+void poplin_turn_checked(poplin_session *session);
+void poplin_turn_opened(poplin_session *session);
+void poplin_turn_login_refused(poplin_session *session, int status, const char *text);
+
+/* ---- listing.c ---- */
+
+/* STAT, LIST and UIDL: measures first what has no known size. */
+void poplin_turn_list(poplin_session *session, const poplin_parsed_command *command);
+
+/* Goes on after a message was measured. */
+void poplin_turn_list_measured(poplin_session *session);
+
+/* Writes lines at STEP_LIST. END or WAITING. */
+int poplin_turn_list_lines(poplin_session *session);
+
+/* ---- transfer.c ---- */
+
+void poplin_turn_retr(poplin_session *session, const poplin_parsed_command *command);
+void poplin_turn_top(poplin_session *session, const poplin_parsed_command *command);
+
+/* Counts the octets of a message, then calls poplin_turn_list_measured. */
+void poplin_turn_measure(poplin_session *session, size_t index);
+
+/* The host answered BODY. */
+void poplin_turn_piece(poplin_session *session, const char *data, size_t size, bool last);
+void poplin_turn_body_refused(poplin_session *session, int status, const char *text);
+
+/* Sends or counts what is left of the piece at STEP_SEND. END or WAITING. */
+int poplin_turn_send(poplin_session *session);
+
+/* The message is not read any further: what was lent of it may go. */
+void poplin_turn_release(poplin_session *session);
+
+#endif

@@ -1,0 +1,335 @@
+/*
+ * server/session.c - the session as its host sees it: made and freed, octets in and out, events pulled, questions
+ * answered, and the ways in which it ends. What the commands do is in the files beside it.
+ */
+#include "server/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GREETING_MAX = 400 };
+
+void poplin_session_config_init(poplin_session_config *config) {
+    *config = (poplin_session_config){
+        .user_pass = true,
+        .plain = true,
+        .greeting = "poplin ready",
+        .max_line = 1024,
+        .max_sasl_line = 12288,
+        .max_sasl_steps = 8,
+        .max_bad_commands = 10,
+        .max_failed_logins = 3,
+        .max_messages = 1000000,
+        .max_output = 65536,
+    };
+}
+
+/* The least that the RFCs let a server accept: RFC 2449 section 4, and PLAIN's three fields of 255 octets. */
+static bool limits_are_usable(const poplin_session_config *config) {
+    return config->max_line >= 255 && config->max_sasl_line >= 1026 && config->max_sasl_steps > 0 &&
+           config->max_bad_commands > 0 && config->max_failed_logins > 0 && config->max_messages > 0 &&
+           config->max_messages <= POPLIN_NUMBER_MAX && config->max_output > 0;
+}
+
+int poplin_session_new(const poplin_session_config *config, poplin_session **session) {
+    char greeting[GREETING_MAX];
+
+    if (!limits_are_usable(config))
+        return POPLIN_ERR_LIMIT;
+    poplin_session *new = calloc(1, sizeof *new);
+
+    if (new == NULL)
+        return POPLIN_ERR_NOMEM;
+    new->config = *config;
+    new->config.greeting = NULL;
+    new->phase = POPLIN_AUTHORIZATION;
+    poplin_turn_clean(config->greeting != NULL ? config->greeting : "poplin ready", greeting, sizeof greeting);
+    poplin_turn_reply(new, "+OK %s", greeting);
+    if (new->out_of_memory) {
+        poplin_session_free(new);
+        return POPLIN_ERR_NOMEM;
+    }
+    *session = new;
+    return POPLIN_OK;
+}
+
+void poplin_session_free(poplin_session *session) {
+    if (session == NULL)
+        return;
+    poplin_line_free(&session->reader);
+    poplin_buffer_free(&session->output);
+    poplin_buffer_free(&session->user);
+    poplin_buffer_free(&session->secret);
+    poplin_mailbox_free(&session->mailbox);
+    free(session->indexes);
+    free(session);
+}
+
+/* ---- octets ---- */
+
+int poplin_session_input(poplin_session *session, const void *data, size_t size) {
+    if (session->step >= STEP_CLOSE || session->eof || session->cursor != session->end)
+        return POPLIN_ERR_STATE;
+    if (size > 0) {
+        session->cursor = data;
+        session->end = session->cursor + size;
+        session->input_seen = true;
+    }
+    return POPLIN_OK;
+}
+
+int poplin_session_eof(poplin_session *session, bool clean) {
+    if (session->step >= STEP_CLOSE || session->eof)
+        return POPLIN_ERR_STATE;
+    session->eof = true;
+    session->eof_clean = clean;
+    return POPLIN_OK;
+}
+
+void poplin_session_output(poplin_session *session, const char **data, size_t *size) {
+    poplin_slice output = poplin_buffer_slice(&session->output);
+
+    *data = output.data;
+    *size = output.size;
+}
+
+void poplin_session_sent(poplin_session *session, size_t size) {
+    bool idle = session->step == STEP_READ && session->cursor == session->end;
+
+    poplin_buffer_consume(&session->output, size < session->output.size ? size : session->output.size);
+    if (idle && session->output.size == 0)
+        poplin_buffer_free(&session->output); /* many sessions wait for their client: each costs little meanwhile */
+}
+
+int poplin_session_tls(poplin_session *session, const poplin_tls_facts *facts) {
+    bool implicit = session->step == STEP_READ && !session->input_seen && !session->tls;
+
+    (void)facts; /* what the mechanisms need of TLS; PLAIN needs nothing */
+    if (session->step == STEP_HANDSHAKE && session->cursor < session->end) {
+        poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
+        return POPLIN_ERR_STATE;
+    }
+    if (session->step != STEP_HANDSHAKE && !implicit)
+        return POPLIN_ERR_STATE;
+    session->tls = true;
+    session->step = STEP_READ;
+    session->user_line = 0; /* nothing that was said in clear counts (POP-STLS-5) */
+    poplin_buffer_free(&session->user);
+    return POPLIN_OK;
+}
+
+/* ---- events ---- */
+
+void poplin_turn_ask(poplin_session *session, enum poplin_session_event_kind kind) {
+    session->asks = kind;
+    session->step = STEP_ASK;
+}
+
+static void fill_question(poplin_session *session, poplin_session_event *event) {
+    event->kind = session->asks;
+    event->question = ++session->question;
+    switch (session->asks) {
+    case POPLIN_SESSION_CHECK:
+        event->password = session->password;
+        event->mechanism = session->mechanism;
+        event->user = poplin_buffer_slice(&session->user);
+        break;
+    case POPLIN_SESSION_MAILDROP:
+        event->user = poplin_buffer_slice(&session->user);
+        break;
+    case POPLIN_SESSION_BODY:
+        event->index = session->transfer.index;
+        event->unique_id = poplin_mailbox_unique_id(&session->mailbox, event->index);
+        break;
+    default:
+        event->indexes = session->indexes;
+        event->count = session->mailbox.marked;
+        break;
+    }
+}
+
+/* Hands out what is owed about the last message. False: nothing is. */
+static bool pay(poplin_session *session, poplin_session_event *event) {
+    struct poplin_owed *owed = &session->owed;
+
+    if (!owed->done && !owed->mismatch)
+        return false;
+    event->kind = owed->done ? POPLIN_SESSION_BODY_DONE : POPLIN_SESSION_MISMATCH;
+    event->index = owed->index;
+    event->unique_id = poplin_mailbox_unique_id(&session->mailbox, owed->index);
+    if (owed->done) {
+        owed->done = false;
+    } else {
+        owed->mismatch = false;
+        event->announced = owed->announced;
+        event->octets = owed->octets;
+    }
+    return true;
+}
+
+static void fill_closed(const poplin_session *session, poplin_session_event *event) {
+    event->kind = POPLIN_SESSION_CLOSED;
+    event->outcome = session->outcome;
+    event->error = session->error.status != POPLIN_OK ? &session->error : NULL;
+}
+
+/* What may come at STEP_HANDSHAKE is the end of the connection or an attack (POP-STLS-3). */
+static int await_tls(poplin_session *session) {
+    if (session->cursor < session->end)
+        poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
+    else if (session->eof)
+        poplin_turn_end(session, POPLIN_DROPPED, POPLIN_OK, NULL, NULL);
+    else
+        return POPLIN_WAITING;
+    return POPLIN_END;
+}
+
+/* Does what the step demands. END: the step has changed, or has more to do. */
+static int take_step(poplin_session *session, poplin_session_event *event) {
+    if (session->out_of_memory && session->step < STEP_CLOSE)
+        poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_NOMEM, NULL, NULL);
+    if (pay(session, event))
+        return POPLIN_OK;
+    switch (session->step) {
+    case STEP_READ:
+    case STEP_RESPOND:
+        return poplin_turn_read(session);
+    case STEP_ASK:
+        fill_question(session, event);
+        session->step = STEP_ASKED;
+        return POPLIN_OK;
+    case STEP_ASKED:
+        return POPLIN_WAITING;
+    case STEP_SEND:
+        return poplin_turn_send(session);
+    case STEP_LIST:
+        return poplin_turn_list_lines(session);
+    case STEP_START_TLS:
+        event->kind = POPLIN_SESSION_START_TLS;
+        session->step = STEP_HANDSHAKE;
+        return POPLIN_OK;
+    case STEP_HANDSHAKE:
+        return await_tls(session);
+    case STEP_CLOSE:
+        fill_closed(session, event);
+        session->step = STEP_CLOSED;
+        return POPLIN_OK;
+    case STEP_CLOSED:
+        break;
+    }
+    return POPLIN_ERR_STATE;
+}
+
+int poplin_session_next(poplin_session *session, poplin_session_event *event) {
+    int result;
+
+    *event = (poplin_session_event){0};
+    do
+        result = take_step(session, event);
+    while (result == POPLIN_END);
+    return result;
+}
+
+uint64_t poplin_session_commands(const poplin_session *session) {
+    return session->lines;
+}
+
+poplin_slice poplin_session_unique_id(const poplin_session *session, size_t index) {
+    if (index >= session->mailbox.count)
+        return (poplin_slice){NULL, 0};
+    return poplin_mailbox_unique_id(&session->mailbox, index);
+}
+
+int poplin_session_phase(const poplin_session *session) {
+    return session->phase;
+}
+
+/* ---- ends ---- */
+
+void poplin_turn_end(poplin_session *session, enum poplin_outcome outcome, int status, const char *doing,
+                     const char *reason) {
+    poplin_turn_release(session);
+    session->step = STEP_CLOSE;
+    session->phase = 0;
+    session->outcome = outcome;
+    session->error.status = status;
+    if (doing != NULL)
+        snprintf(session->error.doing, sizeof session->error.doing, "%s", doing);
+    if (reason != NULL)
+        poplin_visible(poplin_slice_of(reason), session->error.reason, sizeof session->error.reason);
+    poplin_buffer_free(&session->secret);
+}
+
+static bool in_update(const poplin_session *session) {
+    return (session->step == STEP_ASK || session->step == STEP_ASKED) && session->asks == POPLIN_SESSION_COMMIT;
+}
+
+int poplin_session_timeout(poplin_session *session) {
+    if (session->step >= STEP_CLOSE || in_update(session))
+        return POPLIN_ERR_STATE;
+    poplin_buffer_free(&session->output);
+    poplin_turn_end(session, POPLIN_TIMED_OUT, POPLIN_ERR_TIMEOUT, NULL, "no command within the time allowed");
+    return POPLIN_OK;
+}
+
+int poplin_session_abort(poplin_session *session, int status, const char *reason) {
+    if (session->step >= STEP_CLOSE)
+        return POPLIN_ERR_STATE;
+    poplin_turn_end(session, POPLIN_FAILED, status < 0 ? status : POPLIN_ERR_CANCELLED, NULL, reason);
+    return POPLIN_OK;
+}
+
+/* ---- answers ---- */
+
+static bool is_open(const poplin_session *session, uint64_t question) {
+    return session->step == STEP_ASKED && question == session->question;
+}
+
+static bool is_asked(const poplin_session *session, uint64_t question, enum poplin_session_event_kind kind) {
+    return is_open(session, question) && session->asks == kind;
+}
+
+int poplin_session_accept(poplin_session *session, uint64_t question) {
+    if (is_asked(session, question, POPLIN_SESSION_CHECK))
+        poplin_turn_checked(session);
+    else if (is_asked(session, question, POPLIN_SESSION_COMMIT))
+        poplin_turn_committed(session);
+    else
+        return POPLIN_ERR_STATE;
+    return POPLIN_OK;
+}
+
+int poplin_session_refuse(poplin_session *session, uint64_t question, int status, const char *text) {
+    if (!is_open(session, question))
+        return POPLIN_ERR_STATE;
+    if (session->asks == POPLIN_SESSION_BODY)
+        poplin_turn_body_refused(session, status, text);
+    else if (session->asks == POPLIN_SESSION_COMMIT)
+        poplin_turn_commit_refused(session, status, text);
+    else
+        poplin_turn_login_refused(session, status, text);
+    return POPLIN_OK;
+}
+
+int poplin_session_open(poplin_session *session, uint64_t question, const poplin_listing *messages, size_t count,
+                        size_t *bad) {
+    size_t wrong;
+
+    if (!is_asked(session, question, POPLIN_SESSION_MAILDROP))
+        return POPLIN_ERR_STATE;
+    int result = poplin_mailbox_fill(&session->mailbox, messages, count, session->config.max_messages,
+                                     bad != NULL ? bad : &wrong);
+
+    if (result == POPLIN_OK)
+        poplin_turn_opened(session);
+    else
+        poplin_turn_login_refused(session, POPLIN_ERR_TEMPORARY, NULL);
+    return result;
+}
+
+int poplin_session_body(poplin_session *session, uint64_t question, const void *data, size_t size, bool last) {
+    if (!is_asked(session, question, POPLIN_SESSION_BODY))
+        return POPLIN_ERR_STATE;
+    poplin_turn_piece(session, size > 0 ? data : "", size, last);
+    return POPLIN_OK;
+}
