@@ -1,0 +1,23 @@
+/*
+ * tls/failure.c - fills in a poplin_error for this directory.
+ */
+#include "tls/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "wire/grammar.h"
+
+int poplin_tls_failure(poplin_error *error, int status, const char *doing, const char *format, ...) {
+    if (error == NULL)
+        return status;
+    char reason[sizeof error->reason];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    *error = (poplin_error){.status = status};
+    snprintf(error->doing, sizeof error->doing, "%s", doing);
+    poplin_visible(poplin_slice_of(reason), error->reason, sizeof error->reason);
+    return status;
+}

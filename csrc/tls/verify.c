@@ -1,0 +1,275 @@
+/*
+ * tls/verify.c - is the peer who the user meant? Chain, validity and purpose are GnuTLS's; the name is checked here
+ * by RFC 9525, since GnuTLS still falls back on the subject's common name (POP-TLS-5, -6, -7).
+ */
+#include "tls/verify.h"
+
+#include <arpa/inet.h>
+#include <gnutls/x509-ext.h>
+#include <gnutls/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tls/failure.h"
+#include "wire/grammar.h"
+
+static const char DOING[] = "certificate check";
+
+enum { LABEL_MAX = 63, NAME_MAX_OCTETS = 253, NAMES_SHOWN = 3 };
+
+/* ---- the name that the user gave ---- */
+
+static bool is_label_octet(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+static bool is_host_name(const char *text) {
+    size_t label = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        bool dot = *c == '.';
+        if (dot ? label == 0 : !is_label_octet(*c) || label == LABEL_MAX)
+            return false;
+        label = dot ? 0 : label + 1;
+    }
+    return label > 0 && strlen(text) <= NAME_MAX_OCTETS;
+}
+
+static int host_name_parse(const char *text, poplin_peer_name *name) {
+    gnutls_datum_t mapped;
+    if (gnutls_idna_map(text, (unsigned)strlen(text), &mapped, 0) < 0)
+        return POPLIN_ERR_CERTIFICATE;
+    size_t size = mapped.size;
+    if (size > 0 && mapped.data[size - 1] == '.')
+        size--;
+    bool fits = size < sizeof name->text && memchr(mapped.data, '\0', size) == NULL;
+    if (fits) {
+        memcpy(name->text, mapped.data, size);
+        name->text[size] = '\0';
+    }
+    gnutls_free(mapped.data);
+    return fits && is_host_name(name->text) ? POPLIN_OK : POPLIN_ERR_CERTIFICATE;
+}
+
+int poplin_peer_name_parse(const char *text, poplin_peer_name *name) {
+    *name = (poplin_peer_name){0};
+    if (inet_pton(AF_INET, text, name->address) == 1)
+        name->address_size = 4;
+    else if (inet_pton(AF_INET6, text, name->address) == 1)
+        name->address_size = 16;
+    else
+        return host_name_parse(text, name);
+    snprintf(name->text, sizeof name->text, "%s", text);
+    return POPLIN_OK;
+}
+
+/* ---- the names in the certificate ---- */
+
+/*
+ * A wildcard is the whole left-most label, stands for exactly one, and leaves at least two labels, so that nobody
+ * holds a certificate for all of a top-level domain. A NUL or a second star in the certificate's name matches nothing, since
+ * no reference holds one.
+ */
+static bool host_name_matches(const char *reference, poplin_slice presented) {
+    if (poplin_slice_equal_nocase(presented, reference))
+        return true;
+    if (presented.size < 2 || memcmp(presented.data, "*.", 2) != 0)
+        return false;
+    poplin_slice parent = {presented.data + 2, presented.size - 2};
+    const char *dot = strchr(reference, '.');
+    return dot != NULL && memchr(parent.data, '.', parent.size) != NULL && poplin_slice_equal_nocase(parent, dot + 1);
+}
+
+static bool name_matches(const poplin_peer_name *name, unsigned type, const gnutls_datum_t *presented) {
+    if (name->address_size > 0)
+        return type == GNUTLS_SAN_IPADDRESS && presented->size == name->address_size &&
+               memcmp(presented->data, name->address, name->address_size) == 0;
+    return type == GNUTLS_SAN_DNSNAME &&
+           host_name_matches(name->text, (poplin_slice){(const char *)presented->data, presented->size});
+}
+
+/* What a certificate is for, in words, as far as a message has room for it. */
+typedef struct names_text {
+    char text[160];
+    size_t count;
+} names_text;
+
+static void names_add(names_text *names, unsigned type, const gnutls_datum_t *presented) {
+    char shown[80] = "";
+    if (type == GNUTLS_SAN_DNSNAME)
+        poplin_visible((poplin_slice){(const char *)presented->data, presented->size}, shown, sizeof shown);
+    else if (type == GNUTLS_SAN_IPADDRESS && (presented->size == 4 || presented->size == 16))
+        inet_ntop(presented->size == 4 ? AF_INET : AF_INET6, presented->data, shown, sizeof shown);
+    if (shown[0] == '\0')
+        return;
+    names->count++;
+    size_t used = strlen(names->text);
+    if (names->count <= NAMES_SHOWN && used + strlen(shown) + 3 < sizeof names->text)
+        snprintf(names->text + used, sizeof names->text - used, "%s%s", used > 0 ? ", " : "", shown);
+    else if (names->count == NAMES_SHOWN + 1)
+        snprintf(names->text + used, sizeof names->text - used, ", ...");
+}
+
+/* Reads the certificate's subjectAltName, looking for name. */
+static bool find_name(gnutls_x509_crt_t certificate, const poplin_peer_name *name, names_text *names) {
+    gnutls_datum_t extension = {0};
+    gnutls_subject_alt_names_t list;
+    if (gnutls_x509_crt_get_extension_by_oid2(certificate, GNUTLS_X509EXT_OID_SAN, 0, &extension, NULL) < 0)
+        return false;
+    if (gnutls_subject_alt_names_init(&list) < 0) {
+        gnutls_free(extension.data);
+        return false;
+    }
+    bool found = false;
+    if (gnutls_x509_ext_import_subject_alt_names(&extension, list, 0) >= 0) {
+        unsigned type;
+        gnutls_datum_t presented;
+        for (unsigned i = 0; !found && gnutls_subject_alt_names_get(list, i, &type, &presented, NULL) >= 0; i++) {
+            found = name_matches(name, type, &presented);
+            names_add(names, type, &presented);
+        }
+    }
+    gnutls_subject_alt_names_deinit(list);
+    gnutls_free(extension.data);
+    return found;
+}
+
+static int check_name(gnutls_x509_crt_t certificate, const poplin_peer_name *name, poplin_error *error) {
+    names_text names = {0};
+    if (find_name(certificate, name, &names))
+        return POPLIN_OK;
+    if (names.count == 0)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                                  "the certificate names no host (no subjectAltName), so it is not for %s", name->text);
+    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is for %s, not %s", names.text,
+                              name->text);
+}
+
+/* ---- the chain ---- */
+
+/* What GnuTLS can find wrong, in the order in which it is worth telling; NULL: told with particulars. */
+static const struct finding {
+    unsigned flag;
+    gnutls_alert_description_t alert;
+    const char *reason;
+} FINDINGS[] = {
+    {GNUTLS_CERT_SIGNER_NOT_FOUND, GNUTLS_A_UNKNOWN_CA, NULL},
+    {GNUTLS_CERT_SIGNATURE_FAILURE, GNUTLS_A_BAD_CERTIFICATE, "a signature in the certificate chain is wrong"},
+    {GNUTLS_CERT_REVOKED, GNUTLS_A_CERTIFICATE_REVOKED, "the certificate was revoked by its CA"},
+    {GNUTLS_CERT_EXPIRED, GNUTLS_A_CERTIFICATE_EXPIRED, NULL},
+    {GNUTLS_CERT_NOT_ACTIVATED, GNUTLS_A_CERTIFICATE_EXPIRED, NULL},
+    {GNUTLS_CERT_PURPOSE_MISMATCH, GNUTLS_A_UNSUPPORTED_CERTIFICATE,
+     "the certificate is not meant for servers (its purposes do not include serverAuth)"},
+    {GNUTLS_CERT_SIGNER_NOT_CA, GNUTLS_A_UNKNOWN_CA, "the certificate was signed by one that belongs to no CA"},
+    {GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, GNUTLS_A_BAD_CERTIFICATE,
+     "the certificate chain breaks a limit that a CA has set (path length or permitted names)"},
+    {GNUTLS_CERT_INSECURE_ALGORITHM, GNUTLS_A_INSUFFICIENT_SECURITY,
+     "a key or signature in the certificate chain is too weak"},
+    {GNUTLS_CERT_MISSING_OCSP_STATUS, GNUTLS_A_BAD_CERTIFICATE,
+     "the certificate demands a stapled OCSP answer, and the server sent none"},
+    {GNUTLS_CERT_INVALID_OCSP_STATUS, GNUTLS_A_BAD_CERTIFICATE, "the stapled OCSP answer is not valid"},
+    {GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, GNUTLS_A_BAD_CERTIFICATE, "the stapled OCSP answer is out of date"},
+    {GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, GNUTLS_A_BAD_CERTIFICATE,
+     "the stapled OCSP answer is dated in the future"},
+    {GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, GNUTLS_A_UNSUPPORTED_CERTIFICATE,
+     "the certificate has a critical extension that is not understood"},
+};
+
+static bool is_self_issued(gnutls_x509_crt_t certificate) {
+    return gnutls_x509_crt_check_issuer(certificate, certificate) == 1;
+}
+
+static int unknown_ca(gnutls_x509_crt_t leaf, poplin_error *error) {
+    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                              "the certificate is %s; pass ca_file= with the CA that you trust",
+                              is_self_issued(leaf) ? "self-signed" : "signed by an unknown CA");
+}
+
+static int bad_date(const char *whose, const char *what, time_t date, poplin_error *error) {
+    char day[32] = "an unknown day";
+    struct tm parts;
+    if (gmtime_r(&date, &parts) != NULL)
+        strftime(day, sizeof day, "%Y-%m-%d", &parts);
+    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s %s %s", whose, what, day);
+}
+
+/* Finds which certificate of the chain is out of its time, and tells its date. */
+static int out_of_time(const gnutls_datum_t *chain, unsigned count, poplin_error *error) {
+    time_t now = time(NULL);
+    int status = POPLIN_OK;
+    for (unsigned i = 0; status == POPLIN_OK && i < count; i++) {
+        gnutls_x509_crt_t certificate;
+        if (gnutls_x509_crt_init(&certificate) < 0)
+            break;
+        if (gnutls_x509_crt_import(certificate, &chain[i], GNUTLS_X509_FMT_DER) >= 0) {
+            const char *whose = i == 0 ? "the certificate" : "a CA certificate of the chain";
+            time_t from = gnutls_x509_crt_get_activation_time(certificate);
+            time_t until = gnutls_x509_crt_get_expiration_time(certificate);
+            if (until < now)
+                status = bad_date(whose, "expired on", until, error);
+            else if (from > now)
+                status = bad_date(whose, "is not valid before", from, error);
+        }
+        gnutls_x509_crt_deinit(certificate);
+    }
+    if (status == POPLIN_OK)
+        status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                                    "a CA certificate that vouches for the server is out of its time");
+    return status;
+}
+
+static int tell_finding(unsigned findings, const gnutls_datum_t *chain, unsigned count, gnutls_x509_crt_t leaf,
+                        poplin_error *error, gnutls_alert_description_t *alert) {
+    for (size_t i = 0; i < sizeof FINDINGS / sizeof *FINDINGS; i++) {
+        if ((findings & FINDINGS[i].flag) == 0)
+            continue;
+        *alert = FINDINGS[i].alert;
+        if (FINDINGS[i].flag == GNUTLS_CERT_SIGNER_NOT_FOUND)
+            return unknown_ca(leaf, error);
+        if (FINDINGS[i].reason == NULL)
+            return out_of_time(chain, count, error);
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s", FINDINGS[i].reason);
+    }
+    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is not valid");
+}
+
+/* A CA that serves mail with its own certificate is a mistake or a theft, unless that certificate itself is trusted. */
+static int check_role(gnutls_x509_crt_t leaf, poplin_error *error) {
+    if (gnutls_x509_crt_get_ca_status(leaf, NULL) <= 0 || is_self_issued(leaf))
+        return POPLIN_OK;
+    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is that of a CA, not of a server");
+}
+
+static int verify_leaf(gnutls_session_t session, gnutls_x509_crt_t leaf, const gnutls_datum_t *chain, unsigned count,
+                       const poplin_peer_name *name, poplin_error *error, gnutls_alert_description_t *alert) {
+    char purpose[] = GNUTLS_KP_TLS_WWW_SERVER;
+    gnutls_typed_vdata_st demand = {.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)purpose};
+    unsigned findings;
+    int code = gnutls_certificate_verify_peers(session, &demand, 1, &findings);
+    if (code < 0)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be verified: %s",
+                                  gnutls_strerror(code));
+    if (findings != 0)
+        return tell_finding(findings, chain, count, leaf, error, alert);
+    int status = check_role(leaf, error);
+    return status == POPLIN_OK ? check_name(leaf, name, error) : status;
+}
+
+int poplin_peer_verify(gnutls_session_t session, const poplin_peer_name *name, poplin_error *error,
+                       gnutls_alert_description_t *alert) {
+    *alert = GNUTLS_A_BAD_CERTIFICATE;
+    unsigned count = 0;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+    if (chain == NULL || count == 0)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the server presented no certificate");
+    gnutls_x509_crt_t leaf;
+    if (gnutls_x509_crt_init(&leaf) < 0)
+        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    int status;
+    if (gnutls_x509_crt_import(leaf, &chain[0], GNUTLS_X509_FMT_DER) < 0)
+        status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be read");
+    else
+        status = verify_leaf(session, leaf, chain, count, name, error, alert);
+    gnutls_x509_crt_deinit(leaf);
+    return status;
+}
