@@ -1,0 +1,160 @@
+/*
+ * loop/asking.c - a session's events, each of which asks something of the backend or tells it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/serving.h"
+#include "wire/buffer.h"
+
+poplin_request poplin_ask(poplin_connection *connection, enum poplin_asked asked, uint64_t question) {
+    connection->asked = asked;
+    connection->question = question;
+    return poplin_requests_open(&connection->server->requests, connection->place);
+}
+
+void poplin_server_problem(poplin_connection *connection, int status, const char *doing, const char *reason) {
+    poplin_server *server = connection->server;
+    if (server->backend.problem == NULL)
+        return;
+    poplin_error error = {.status = status};
+    snprintf(error.doing, sizeof error.doing, "%s", doing);
+    snprintf(error.reason, sizeof error.reason, "%s", reason);
+    server->backend.problem(server->context, &error);
+}
+
+static void refuse(poplin_connection *connection, uint64_t question, int status, const char *text) {
+    (void)poplin_session_refuse(connection->session, question, status, text);
+}
+
+/* Name and password are copied, since the session wipes its own as soon as the backend answers. */
+static void ask_check(poplin_connection *connection, const poplin_session_event *event) {
+    poplin_server *server = connection->server;
+    poplin_buffer copy = {0};
+    if (poplin_buffer_append(&copy, event->user.data, event->user.size) != POPLIN_OK ||
+        poplin_buffer_append(&copy, event->password.data, event->password.size) != POPLIN_OK) {
+        refuse(connection, event->question, POPLIN_ERR_TEMPORARY, NULL);
+    } else {
+        const char *octets = poplin_buffer_slice(&copy).data;
+        poplin_slice user = {octets, event->user.size};
+        poplin_slice password = {octets + event->user.size, event->password.size};
+        poplin_request request = poplin_ask(connection, POPLIN_ASKED_CHECK, event->question);
+        server->backend.check(server->context, server, request, user, password);
+    }
+    poplin_buffer_free(&copy);
+}
+
+/* Keeps the name, and takes the lock where there are locks. */
+static int claim(poplin_connection *connection, poplin_slice user) {
+    poplin_server *server = connection->server;
+    char *copy = malloc(user.size + 1);
+    if (copy == NULL)
+        return POPLIN_ERR_TEMPORARY;
+    if (user.size > 0)
+        memcpy(copy, user.data, user.size);
+    free(connection->user);
+    connection->user = copy;
+    connection->user_size = user.size;
+    if (server->config.lock == POPLIN_LOCK_NONE)
+        return POPLIN_OK;
+    int status = poplin_locks_take(&server->locks, user, &connection->lock);
+    return status == POPLIN_ERR_NOMEM ? POPLIN_ERR_TEMPORARY : status;
+}
+
+static void ask_maildrop(poplin_connection *connection, const poplin_session_event *event) {
+    poplin_server *server = connection->server;
+    int status = claim(connection, event->user);
+    if (status != POPLIN_OK) {
+        refuse(connection, event->question, status,
+               status == POPLIN_ERR_IN_USE ? "another session has this maildrop open" : NULL);
+        return;
+    }
+    poplin_slice user = {connection->user, connection->user_size};
+    poplin_request request = poplin_ask(connection, POPLIN_ASKED_MAILDROP, event->question);
+    server->backend.maildrop(server->context, server, request, user);
+}
+
+/* The indexes are copied, since the session may drop its own as soon as the backend answers. */
+static void ask_commit(poplin_connection *connection, const poplin_session_event *event) {
+    poplin_server *server = connection->server;
+    poplin_slice *unique_ids = malloc(event->count * (sizeof *unique_ids + sizeof *event->indexes));
+    if (unique_ids == NULL) {
+        refuse(connection, event->question, POPLIN_ERR_TEMPORARY, NULL);
+        return;
+    }
+    size_t *indexes = (size_t *)(void *)(unique_ids + event->count);
+    memcpy(indexes, event->indexes, event->count * sizeof *indexes);
+    for (size_t i = 0; i < event->count; i++)
+        unique_ids[i] = poplin_session_unique_id(connection->session, indexes[i]);
+    poplin_request request = poplin_ask(connection, POPLIN_ASKED_COMMIT, event->question);
+    server->backend.commit(server->context, server, request, connection->maildrop, indexes, unique_ids, event->count);
+    free(unique_ids);
+}
+
+static void tell_mismatch(poplin_connection *connection, const poplin_session_event *event) {
+    char doing[64], reason[256];
+    snprintf(doing, sizeof doing, "RETR %zu", event->index + 1);
+    snprintf(reason, sizeof reason, "unique-id %.*s: %llu octets were announced, %llu were sent",
+             (int)event->unique_id.size, event->unique_id.data, (unsigned long long)event->announced,
+             (unsigned long long)event->octets);
+    poplin_server_problem(connection, POPLIN_ERR_PROTOCOL, doing, reason);
+}
+
+void poplin_connection_unlock(poplin_connection *connection) {
+    poplin_locks_drop(&connection->server->locks, connection->lock);
+    connection->lock = NULL;
+}
+
+/*
+ * Everything is set before the host hears of it, since it may free the server in any of its functions. The lock goes
+ * last: whoever sees that close was called may log in again.
+ */
+static void end(poplin_connection *connection, const poplin_session_event *event) {
+    poplin_server *server = connection->server;
+    connection->phase = POPLIN_LEAVING;
+    connection->asked = POPLIN_ASKED_NOTHING;
+    server->sessions--;
+    poplin_body_done(connection);
+    if (connection->opened) {
+        connection->opened = false;
+        poplin_session_end told = {event->outcome, {connection->user, connection->user_size}, event->error};
+        server->backend.close(server->context, connection->maildrop, &told);
+    }
+    poplin_connection_unlock(connection);
+}
+
+void poplin_connection_handle(poplin_connection *connection, const poplin_session_event *event) {
+    switch (event->kind) {
+    case POPLIN_SESSION_CHECK:
+        ask_check(connection, event);
+        break;
+    case POPLIN_SESSION_MAILDROP:
+        ask_maildrop(connection, event);
+        break;
+    case POPLIN_SESSION_BODY:
+        poplin_body_ask(connection, event);
+        break;
+    case POPLIN_SESSION_BODY_DONE:
+        poplin_body_done(connection);
+        break;
+    case POPLIN_SESSION_COMMIT:
+        ask_commit(connection, event);
+        break;
+    case POPLIN_SESSION_START_TLS:
+        connection->phase = POPLIN_STARTING_TLS;
+        break;
+    case POPLIN_SESSION_MISMATCH:
+        tell_mismatch(connection, event);
+        break;
+    case POPLIN_SESSION_CLOSED:
+        end(connection, event);
+        break;
+    }
+}
+
+void poplin_connection_finish(poplin_connection *connection) {
+    poplin_session_event event;
+    while (connection->phase < POPLIN_LEAVING && poplin_session_next(connection->session, &event) == POPLIN_OK)
+        poplin_connection_handle(connection, &event);
+}

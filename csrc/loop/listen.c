@@ -1,0 +1,125 @@
+/*
+ * loop/listen.c - makes listening sockets, and tells local peers from others.
+ */
+#include "loop/listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 4096 /* the kernel cuts it to what it allows */
+
+static int fail(poplin_error *error, const char *address, const char *reason) {
+    *error = (poplin_error){.status = POPLIN_ERR_IO};
+    snprintf(error->doing, sizeof error->doing, "listen");
+    snprintf(error->host, sizeof error->host, "%s", address);
+    snprintf(error->reason, sizeof error->reason, "%s", reason);
+    return POPLIN_ERR_IO;
+}
+
+static void set_option(int descriptor, int level, int option, int value) {
+    (void)setsockopt(descriptor, level, option, &value, sizeof value);
+}
+
+static int bind_and_listen(poplin_listener *listener, const struct sockaddr *address, socklen_t size) {
+    listener->descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->descriptor < 0)
+        return -1;
+    if (address->sa_family != AF_UNIX)
+        set_option(listener->descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->sa_family == AF_INET6)
+        set_option(listener->descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" serves both families */
+    if (bind(listener->descriptor, address, size) == 0 && listen(listener->descriptor, BACKLOG) == 0)
+        return 0;
+    int reason = errno;
+    (void)close(listener->descriptor);
+    errno = reason;
+    return -1;
+}
+
+static uint16_t port_of(int descriptor) {
+    struct sockaddr_storage bound = {0};
+    socklen_t size = sizeof bound;
+    if (getsockname(descriptor, (struct sockaddr *)&bound, &size) != 0)
+        return 0;
+    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                             : ((struct sockaddr_in *)&bound)->sin_port);
+}
+
+int poplin_listen_tcp(const char *host, uint16_t port, poplin_listener *listener, poplin_error *error) {
+    char service[8], shown[sizeof error->host];
+    snprintf(service, sizeof service, "%u", (unsigned)port);
+    snprintf(shown, sizeof shown, strchr(host, ':') == NULL ? "%.256s:%s" : "[%.256s]:%s", host, service);
+    struct addrinfo *found = NULL, hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    const char *literal = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    if (getaddrinfo(literal, service, &hints, &found) != 0)
+        return fail(error, shown, "not an IP address, nor \"localhost\"");
+    *listener = (poplin_listener){0};
+    int status = bind_and_listen(listener, found->ai_addr, found->ai_addrlen);
+    if (status != 0)
+        status = fail(error, shown, strerror(errno));
+    else
+        listener->port = port_of(listener->descriptor);
+    freeaddrinfo(found);
+    return status;
+}
+
+static void remove_old_socket(const char *path) {
+    struct stat old;
+    if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
+        (void)unlink(path);
+}
+
+int poplin_listen_unix(const char *path, poplin_listener *listener, poplin_error *error) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) == 0 || strlen(path) >= sizeof address.sun_path)
+        return fail(error, path, "not a path that a Unix socket can have: it is empty or too long");
+    strcpy(address.sun_path, path);
+    *listener = (poplin_listener){.path = strdup(path)};
+    if (listener->path == NULL)
+        return POPLIN_ERR_NOMEM;
+    remove_old_socket(path);
+    struct stat made;
+    if (bind_and_listen(listener, (struct sockaddr *)&address, sizeof address) != 0) {
+        int status = fail(error, path, strerror(errno));
+        free(listener->path);
+        listener->path = NULL;
+        return status;
+    }
+    if (lstat(path, &made) == 0) {
+        listener->device = made.st_dev;
+        listener->inode = made.st_ino;
+    }
+    return POPLIN_OK;
+}
+
+void poplin_listener_remove_name(const poplin_listener *listener) {
+    struct stat now;
+    if (listener->path != NULL && lstat(listener->path, &now) == 0 && now.st_dev == listener->device &&
+        now.st_ino == listener->inode)
+        (void)unlink(listener->path);
+}
+
+static bool is_loopback(const struct sockaddr_storage *peer) {
+    if (peer->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24 == 127;
+    if (peer->ss_family != AF_INET6)
+        return false;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
+}
+
+bool poplin_peer_is_local(int descriptor) {
+    struct sockaddr_storage peer = {0};
+    socklen_t size = sizeof peer;
+    if (getpeername(descriptor, (struct sockaddr *)&peer, &size) != 0)
+        return false;
+    return peer.ss_family == AF_UNIX || is_loopback(&peer);
+}

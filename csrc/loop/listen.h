@@ -1,0 +1,32 @@
+/*
+ * loop/listen.h - listening sockets: TCP at an IP literal or "localhost", Unix sockets; and who is local.
+ */
+#ifndef POPLIN_LOOP_LISTEN_H
+#define POPLIN_LOOP_LISTEN_H
+
+#include <sys/types.h>
+
+#include <poplin/types.h>
+
+/* A socket that listens, non-blocking and closed on exec. path is to be freed by its owner. */
+typedef struct poplin_listener {
+    int descriptor;
+    uint16_t port; /* 0 for a Unix socket */
+    char *path;    /* NULL for TCP */
+    dev_t device;  /* of the Unix socket's name, so that only our own is removed at the end */
+    ino_t inode;
+} poplin_listener;
+
+/* OK; ERR_IO, with *error filled in; ERR_NOMEM. */
+int poplin_listen_tcp(const char *host, uint16_t port, poplin_listener *listener, poplin_error *error);
+
+/* A name that is a socket already is removed first. Answers as above. */
+int poplin_listen_unix(const char *path, poplin_listener *listener, poplin_error *error);
+
+/* Removes the Unix socket's name, if it still is the one that was made. The descriptor is the caller's to close. */
+void poplin_listener_remove_name(const poplin_listener *listener);
+
+/* True for a Unix socket and for a peer at a loopback address (POP-TLS-20). */
+bool poplin_peer_is_local(int descriptor);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * loop/serving.h - what a server and its connections are made of, for the files that share the work:
+ *
+ *   server.c      listening and lifetime
+ *   connection.c  one connection driven: handshake, conversation, farewell, deadlines
+ *   asking.c      a session's events become calls of the backend
+ *   answers.c     the backend's answers become calls on the session
+ *   body.c        where a message's octets come from
+ *
+ * Backend functions are called from the loop's driver only, and may answer before they return, step the loop or free
+ * the server. So whoever calls one holds a reference on its connection, and looks at the phase again afterwards.
+ */
+#ifndef POPLIN_LOOP_SERVING_H
+#define POPLIN_LOOP_SERVING_H
+
+#include <poplin/server.h>
+
+#include "loop/deadline.h"
+#include "loop/listen.h"
+#include "loop/locks.h"
+#include "loop/requests.h"
+#include "loop/transport.h"
+
+typedef struct poplin_connection poplin_connection;
+
+struct poplin_server {
+    poplin_loop *loop;
+    poplin_ready ready;          /* somebody wants to connect, or accepting was paused long enough */
+    poplin_deadline pause;       /* until descriptors may be had again */
+    size_t references;           /* the owner's, and one for each connection */
+    bool stopped;                /* poplin_server_free was called */
+    poplin_server_config config; /* its strings are not used after poplin_server_new, but for session.greeting */
+    char *greeting;
+    poplin_backend backend;
+    void *context;
+    poplin_listener listener;
+    poplin_watch *watch; /* of the listener */
+    poplin_requests requests;
+    poplin_locks locks;
+    poplin_connection *connections;
+    size_t connection_count;
+    size_t sessions; /* connections whose session has not ended */
+};
+
+/* One owner less; the last one frees the memory. */
+void poplin_server_release(poplin_server *server);
+
+/* Enters a connection in the server's list, which takes a reference on the server, or takes it out. */
+void poplin_server_add(poplin_server *server, poplin_connection *connection);
+void poplin_server_remove(poplin_server *server, poplin_connection *connection);
+
+/* True where more connections linger than there may be sessions: then nobody lingers. */
+bool poplin_server_is_crowded(const poplin_server *server);
+
+/* ---- body.c ---- */
+
+/* Where the octets of the message being sent come from. All zero: no message is being sent. */
+typedef struct poplin_source {
+    enum { POPLIN_SOURCE_NONE, POPLIN_SOURCE_OCTETS, POPLIN_SOURCE_FILE, POPLIN_SOURCE_PIECES } kind;
+    bool wanted;      /* FILE, PIECES: the session waits for more */
+    bool over;        /* PIECES: the host refused one, so the message ends here */
+    const void *lent; /* by the host, until released is called */
+    void (*released)(void *release_context, const void *data);
+    void *release_context;
+    bool is_lent;
+    int descriptor; /* FILE */
+    char *buffer;   /* FILE */
+    size_t capacity;
+    void *pieces; /* PIECES */
+} poplin_source;
+
+/* The session wants octets: its first, or the next. */
+void poplin_body_ask(poplin_connection *connection, const poplin_session_event *event);
+
+/* Gets what is wanted: reads it, or asks the backend for a piece. */
+void poplin_body_produce(poplin_connection *connection);
+
+/* The host's octets go to the session. As poplin_session_body. */
+int poplin_body_lend(poplin_connection *connection, const void *data, size_t size, bool last,
+                     void (*released)(void *release_context, const void *data), void *release_context);
+
+/* The message comes from a file; the descriptor is taken. UNSUPPORTED: not a regular file; the message is refused. */
+int poplin_body_from_file(poplin_connection *connection, int descriptor);
+
+/* The message is not needed further: gives back what was lent, closes the file, lets the pieces go. */
+void poplin_body_done(poplin_connection *connection);
+
+/* ---- connection.c ---- */
+
+/* What a connection is doing. Only STLS leads back, to SHAKING_HANDS and TALKING. */
+enum poplin_connection_phase {
+    POPLIN_SHAKING_HANDS, /* the TLS handshake, implicit or after STLS */
+    POPLIN_TALKING,       /* the session runs */
+    POPLIN_STARTING_TLS,  /* the +OK to STLS goes out, then hands are shaken */
+    POPLIN_LEAVING,       /* the session has ended; its last words go out */
+    POPLIN_LINGERING,     /* all was sent; the peer is given time to read it and to close */
+    POPLIN_GONE           /* closed; whoever holds a reference still finds the memory */
+};
+
+/* What the deadline is for. */
+enum poplin_awaited {
+    POPLIN_AWAITS_NOTHING, /* the host has to answer, or there is work left: no deadline */
+    POPLIN_AWAITS_HANDSHAKE,
+    POPLIN_AWAITS_COMMAND,
+    POPLIN_AWAITS_ROOM, /* the client has to take output */
+    POPLIN_AWAITS_CLOSE
+};
+
+/* The request that is open. */
+enum poplin_asked {
+    POPLIN_ASKED_NOTHING = 0,
+    POPLIN_ASKED_CHECK = 1,
+    POPLIN_ASKED_MAILDROP = 2,
+    POPLIN_ASKED_BODY = 4,
+    POPLIN_ASKED_PIECE = 8,
+    POPLIN_ASKED_COMMIT = 16
+};
+
+struct poplin_connection {
+    poplin_server *server;
+    poplin_connection *next, *previous;
+    size_t references; /* its server's list, and whoever runs it */
+    size_t place;      /* among the requests */
+    poplin_ready ready;
+    poplin_transport transport;
+    poplin_session *session;
+    size_t lent; /* octets of the transport's that the session has */
+    enum poplin_connection_phase phase;
+    bool running;    /* its run function is on the stack */
+    bool unfinished; /* it stopped so that others get their turn */
+    bool mute;       /* the session's output is not to be sent any more */
+    bool cut_off;    /* the session was told that the peer closed */
+
+    poplin_deadline deadline;
+    enum poplin_awaited awaited;
+    uint64_t commands; /* read, when the deadline was set */
+    uint64_t taken;    /* octets of output that went out, ever */
+    uint64_t progress; /* how far output had moved, when the deadline was set */
+
+    enum poplin_asked asked;
+    uint64_t question; /* the session's number for it */
+    poplin_source source;
+    char *user; /* who logs in or has logged in */
+    size_t user_size;
+    poplin_lock_held *lock;
+    bool opened; /* maildrop is the host's, until close is called */
+    void *maildrop;
+};
+
+/* Takes a descriptor over and begins the session; failing, closes it. */
+void poplin_connection_begin(poplin_server *server, int descriptor);
+
+/* Ends session and connection during the call. */
+void poplin_connection_stop(poplin_connection *connection);
+
+/* In a child after fork: frees, and calls nobody. */
+void poplin_connection_forget(poplin_connection *connection);
+
+/* Has it go on in the next pass of the driver, unless it is being run right now. */
+void poplin_connection_wake(poplin_connection *connection);
+
+/* ---- asking.c ---- */
+
+/* Others may open its user's maildrop. Does nothing where it holds no lock. */
+void poplin_connection_unlock(poplin_connection *connection);
+
+/* Opens the connection's request of this kind for a session's question. */
+poplin_request poplin_ask(poplin_connection *connection, enum poplin_asked asked, uint64_t question);
+
+/* Does what the event says. After CLOSED the phase is LEAVING, or whatever the host brought about. */
+void poplin_connection_handle(poplin_connection *connection, const poplin_session_event *event);
+
+/* Pulls a session that was ended by its host to its last event. */
+void poplin_connection_finish(poplin_connection *connection);
+
+/* Tells the owner, if he wants to know. reason is for a person. */
+void poplin_server_problem(poplin_connection *connection, int status, const char *doing, const char *reason);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * served.h - what the tests of the server share: a loop with a server on it, whose backend is maildrops in memory, or a
+ * queue of questions that the test answers when it likes.
+ */
+#ifndef SERVED_H
+#define SERVED_H
+
+#include <poplin/memory.h>
+#include <poplin/questions.h>
+
+#include "raw_client.h"
+
+struct served {
+    poplin_loop *loop;
+    poplin_memory *memory;
+    poplin_questions *questions;
+    poplin_server *server;
+    poplin_server_config config; /* may be changed before served_start */
+    poplin_question question;    /* the last one taken */
+    size_t released;             /* how often served_released was called */
+};
+
+static inline int served_set_up(void **state) {
+    struct served *served = calloc(1, sizeof *served);
+    assert_int_equal(poplin_loop_new(&served->loop), POPLIN_OK);
+    assert_int_equal(poplin_memory_new(&served->memory), POPLIN_OK);
+    assert_int_equal(poplin_memory_add_user(served->memory, "alice", "secret"), POPLIN_OK);
+    assert_int_equal(poplin_questions_new(&served->questions), POPLIN_OK);
+    poplin_server_config_init(&served->config);
+    *state = served;
+    return 0;
+}
+
+static inline void served_stop(struct served *served) {
+    poplin_server_free(served->server);
+    served->server = NULL;
+}
+
+static inline int served_tear_down(void **state) {
+    struct served *served = *state;
+    served_stop(served);
+    poplin_questions_free(served->questions);
+    poplin_memory_free(served->memory);
+    poplin_loop_free(served->loop);
+    free(served);
+    return 0;
+}
+
+static inline void served_start(struct served *served, const poplin_backend *backend, void *context) {
+    assert_int_equal(poplin_server_new(served->loop, &served->config, backend, context, &served->server, NULL),
+                     POPLIN_OK);
+    assert_int_equal(poplin_server_start(served->server), POPLIN_OK);
+}
+
+/* Alice has as many messages, each "message n". */
+static inline void served_from_memory(struct served *served, int messages) {
+    for (int i = 1; i <= messages; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "message %d\r\n", i);
+        assert_int_equal(poplin_memory_deliver(served->memory, "alice", text, strlen(text), NULL), POPLIN_OK);
+    }
+    served_start(served, poplin_memory_backend(), served->memory);
+}
+
+static inline void served_by_questions(struct served *served) {
+    served_start(served, poplin_questions_backend(), served->questions);
+}
+
+static inline size_t served_count(const struct served *served) {
+    return poplin_memory_count(served->memory, "alice");
+}
+
+static inline void served_dial(struct served *served, struct raw *peer) {
+    raw_dial(peer, served->loop, poplin_server_port(served->server), 0);
+}
+
+/* A session of alice's. */
+static inline void served_login(struct served *served, struct raw *peer) {
+    served_dial(served, peer);
+    raw_login(peer, "alice", "secret");
+}
+
+static inline void served_step(struct served *served) {
+    (void)alarm(RAW_PATIENCE_S);
+    assert_int_equal(poplin_loop_step(served->loop, 1000), POPLIN_OK);
+}
+
+static inline void served_until_sessions(struct served *served, size_t count) {
+    while (poplin_server_sessions(served->server) != count)
+        served_step(served);
+}
+
+/* Waits for the next question, which is of this kind; its number. */
+static inline poplin_request served_question(struct served *served, enum poplin_question_kind kind) {
+    while (poplin_questions_next(served->questions, &served->question) == POPLIN_END)
+        served_step(served);
+    assert_int_equal(served->question.kind, kind);
+    return served->question.request;
+}
+
+static inline void served_no_question(struct served *served) {
+    raw_settle(served->loop);
+    assert_int_equal(poplin_questions_next(served->questions, &served->question), POPLIN_END);
+}
+
+/* A session that the questions let in, to a maildrop with as many messages of unknown size: "id-1", "id-2", ... */
+static inline void served_let_in(struct served *served, struct raw *peer, void *maildrop, size_t messages) {
+    poplin_listing listings[16];
+    char ids[16][32];
+    assert_true(messages <= COUNT_OF(listings));
+    for (size_t i = 0; i < messages; i++) {
+        snprintf(ids[i], sizeof ids[i], "id-%zu", i + 1);
+        listings[i] = (poplin_listing){{ids[i], strlen(ids[i])}, POPLIN_OCTETS_UNKNOWN};
+    }
+    served_dial(served, peer);
+    raw_expect(peer, "+OK");
+    raw_say(peer, "USER alice\r\nPASS secret\r\n");
+    raw_expect(peer, "+OK");
+    poplin_request check = served_question(served, POPLIN_QUESTION_CHECK);
+    assert_int_equal(poplin_server_accept(served->server, check), POPLIN_OK);
+    poplin_request open = served_question(served, POPLIN_QUESTION_MAILDROP);
+    assert_int_equal(poplin_server_open(served->server, open, maildrop, listings, messages), POPLIN_OK);
+    raw_expect(peer, "+OK");
+}
+
+/* The maildrop was closed with this outcome, and nothing else was asked meanwhile. */
+static inline void served_expect_close(struct served *served, const void *maildrop, enum poplin_outcome outcome) {
+    (void)served_question(served, POPLIN_QUESTION_CLOSE);
+    assert_ptr_equal(served->question.maildrop, maildrop);
+    assert_int_equal(served->question.outcome, outcome);
+}
+
+/* Counts what is given back; context is the fixture. */
+static inline void served_released(void *context, const void *data) {
+    struct served *served = context;
+    (void)data;
+    served->released++;
+}
+
+#define SERVED_TEST(function) cmocka_unit_test_setup_teardown(function, served_set_up, served_tear_down)
+
+#endif

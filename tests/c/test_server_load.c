@@ -1,0 +1,167 @@
+/*
+ * test_server_load.c - many clients and greedy ones: limits, fairness, back-pressure.
+ */
+#include "served.h"
+
+#include <sys/resource.h>
+
+/* holds: T-RES-2 S */
+static void test_more_sessions_than_allowed_are_turned_away(void **state) {
+    struct served *served = *state;
+    struct raw in[2], out;
+    served->config.max_sessions = 2;
+    served_from_memory(served, 0);
+    for (size_t i = 0; i < COUNT_OF(in); i++) {
+        served_dial(served, &in[i]);
+        raw_expect(&in[i], "+OK");
+    }
+    served_dial(served, &out);
+    raw_expect(&out, "-ERR [SYS/TEMP]");
+    raw_expect_closed(&out);
+    raw_close(&out);
+    raw_say(&in[0], "QUIT\r\n");
+    raw_expect(&in[0], "+OK");
+    served_dial(served, &out);
+    raw_expect(&out, "+OK");
+    raw_close(&out);
+    raw_close(&in[0]);
+    raw_close(&in[1]);
+}
+
+static void test_a_thousand_sessions_at_once(void **state) {
+    struct served *served = *state;
+    enum { SESSIONS = 1000 };
+    static struct raw peers[SESSIONS];
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    served->config.lock = POPLIN_LOCK_NONE;
+    served_from_memory(served, 3);
+    for (size_t i = 0; i < SESSIONS; i++)
+        served_login(served, &peers[i]);
+    assert_int_equal(poplin_server_sessions(served->server), SESSIONS);
+    for (size_t i = 0; i < SESSIONS; i++)
+        raw_say(&peers[i], "RETR 1\r\nRETR 2\r\nRETR 3\r\nQUIT\r\n");
+    for (size_t i = 0; i < SESSIONS; i++) {
+        for (int message = 0; message < 3; message++) {
+            raw_expect(&peers[i], "+OK");
+            assert_int_equal(raw_skip_lines(&peers[i]), 1);
+        }
+        raw_expect(&peers[i], "+OK");
+        raw_expect_closed(&peers[i]);
+        raw_close(&peers[i]);
+    }
+    assert_int_equal(poplin_server_sessions(served->server), 0);
+}
+
+/* The last descriptors are gone: who calls then waits in the kernel, and nothing spins. */
+static void test_without_descriptors_accepting_pauses(void **state) {
+    struct served *served = *state;
+    struct rlimit before, none;
+    struct raw first, second;
+    served_from_memory(served, 0);
+    served_dial(served, &first);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)first.descriptor + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    raw_settle(served->loop);
+    assert_int_equal(poplin_server_sessions(served->server), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    poplin_loop_advance(served->loop, 1000);
+    served_dial(served, &second);
+    raw_expect(&second, "+OK");
+    raw_close(&first);
+    raw_close(&second);
+}
+
+/*
+ * The flood's replies all fit the socket, and it was there first; still the other one gets its answer in between.
+ * holds: T-RES-4 S
+ */
+static void test_a_flood_does_not_starve_others(void **state) {
+    struct served *served = *state;
+    enum { COMMANDS = 4000 };
+    static char commands[COMMANDS * 8];
+    struct raw flood, other;
+    served_from_memory(served, 1);
+    served_dial(served, &other);
+    raw_expect(&other, "+OK");
+    served_login(served, &flood);
+    for (size_t i = 0; i < COMMANDS; i++)
+        memcpy(commands + i * 8, "RETR 1\r\n", 8);
+    raw_send(&flood, commands, sizeof commands);
+    raw_say(&other, "CAPA\r\n");
+    raw_expect(&other, "+OK");
+    while (raw_receive(&flood, SIZE_MAX))
+        ;
+    assert_true(flood.size < COMMANDS * strlen("+OK 11 octets\r\nmessage 1\r\n.\r\n") / 2);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        raw_expect(&flood, "+OK");
+        assert_int_equal(raw_skip_lines(&flood), 1);
+    }
+    raw_close(&flood);
+    raw_close(&other);
+}
+
+/*
+ * A client that sends and never reads: the server stops reading it, and what it keeps is bounded.
+ * holds: T-RES-4 S, T-RES-1 S
+ */
+static void test_a_client_that_does_not_read_is_not_read(void **state) {
+    struct served *served = *state;
+    static char commands[65536];
+    size_t sent_in_all = 0;
+    struct raw peer;
+    served_from_memory(served, 0);
+    raw_dial(&peer, served->loop, poplin_server_port(served->server), 4096);
+    for (size_t i = 0; i + 6 <= sizeof commands; i += 6)
+        memcpy(commands + i, "CAPA\r\n", 6);
+    for (int silent = 0; silent < 100;) {
+        ssize_t sent = send(peer.descriptor, commands, sizeof commands / 6 * 6, MSG_NOSIGNAL);
+        silent = sent > 0 ? 0 : silent + 1;
+        sent_in_all += sent > 0 ? (size_t)sent : 0;
+        assert_int_equal(poplin_loop_step(served->loop, 0), POPLIN_OK);
+        assert_true(sent_in_all < 256u << 20);
+    }
+    raw_settle(served->loop); /* and nothing spins */
+    raw_close(&peer);
+}
+
+/* Each is answered inside the backend's function: a call deeper for each would be too deep. */
+static void test_answers_at_once_need_no_stack(void **state) {
+    struct served *served = *state;
+    enum { COMMANDS = 100000 };
+    struct raw peer;
+    char *commands = malloc(COMMANDS * 8);
+    size_t at = 0, messages = 0;
+    served_from_memory(served, 1);
+    served_login(served, &peer);
+    for (size_t i = 0; i < COMMANDS; i++)
+        memcpy(commands + i * 8, "RETR 1\r\n", 8);
+    while (messages < COMMANDS) {
+        ssize_t sent = at < COMMANDS * 8 ? send(peer.descriptor, commands + at, COMMANDS * 8 - at, MSG_NOSIGNAL) : 0;
+        at += sent > 0 ? (size_t)sent : 0;
+        if (!raw_receive(&peer, SIZE_MAX))
+            served_step(served);
+        for (const char *dot; (dot = memmem(peer.data + peer.at, peer.size - peer.at, "\r\n.\r\n", 5)) != NULL;) {
+            peer.at = (size_t)(dot - peer.data) + 5;
+            messages++;
+        }
+        memmove(peer.data, peer.data + peer.at, peer.size - peer.at);
+        peer.size -= peer.at;
+        peer.at = 0;
+    }
+    free(commands);
+    raw_close(&peer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        SERVED_TEST(test_more_sessions_than_allowed_are_turned_away), SERVED_TEST(test_a_thousand_sessions_at_once),
+        SERVED_TEST(test_without_descriptors_accepting_pauses),       SERVED_TEST(test_a_flood_does_not_starve_others),
+        SERVED_TEST(test_a_client_that_does_not_read_is_not_read),    SERVED_TEST(test_answers_at_once_need_no_stack),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
