@@ -1,0 +1,66 @@
+# The front doors. Each installs what it needs first (Debian packages by apt-get, Python tools in build/venv) and may
+# be run twice in a row; DEPS=check installs no Debian package and says what is missing.
+
+PREFIX ?= /usr/local
+export DEPS DESTDIR
+VENV := build/venv/bin
+
+.PHONY: help demo test interop bench sanitize lint format wheel install clean
+
+help:
+	@echo 'make demo      fetch mail over TLS from a scripted server, in Python and in Lua'
+	@echo 'make test      all tests that need no foreign server or client: C, Python, Lua'
+	@echo 'make interop   against Dovecot, and curl, fetchmail, mpop, getmail6, poplib, Net::POP3 against poplin'
+	@echo 'make bench     how fast, beside others'
+	@echo 'make sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer; the C tests under valgrind'
+	@echo 'make lint      two compilers with warnings as errors, clang-tidy, ruff, mypy, luacheck, layers, formatting'
+	@echo 'make format    format the C and Python sources'
+	@echo 'make wheel     a wheel in build/dist'
+	@echo 'make install   C library, headers and Lua module (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
+	@echo 'make clean     remove build/'
+	@echo 'Each installs what is missing first; DEPS=check only says what that is.'
+
+demo:
+	@tools/setup demo
+	@tools/build cmake python
+	@tools/demo
+
+test:
+	@tools/setup test
+	@tools/build cmake python
+	@$(VENV)/python tools/run_tests.py test c python lua
+
+interop:
+	@tools/setup interop
+	@tools/build cmake python
+	@$(VENV)/python tools/run_tests.py interop interop
+
+bench:
+	@tools/setup bench
+	@tools/build cmake python
+	@bench/run
+
+sanitize:
+	@tools/setup sanitize
+	@tools/build cmake asan python asan-python
+	@$(VENV)/python tools/run_tests.py sanitize asan-c asan-python asan-lua valgrind
+
+lint:
+	@tools/setup lint
+	@tools/build cmake clang python
+	@tools/lint
+
+format:
+	@tools/setup lint
+	@tools/lint --format
+
+wheel:
+	@tools/setup wheel
+	@tools/build wheel
+
+install:
+	@tools/setup install
+	@PREFIX='$(PREFIX)' tools/build install
+
+clean:
+	rm -rf build
