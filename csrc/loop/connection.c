@@ -18,37 +18,31 @@
 /* How long a peer may take to close after the last octet went out. */
 #define LINGER_MS 2000
 
-static void hold(poplin_connection *connection) {
-    connection->references++;
-}
-
-static void release(poplin_connection *connection) {
-    if (--connection->references > 0)
-        return;
-    poplin_session_free(connection->session);
-    free(connection->user);
-    poplin_server *server = connection->server;
-    free(connection);
-    poplin_server_release(server);
-}
-
 void poplin_connection_wake(poplin_connection *connection) {
     if (!connection->running)
         poplin_ready_queue(&connection->ready);
 }
 
-/* Closes the socket and leaves the server's books. The session has ended. */
+/* Closes the socket and leaves the server's books. The session has ended; the memory stays until free_connection. */
 static void vanish(poplin_connection *connection) {
+    poplin_server *server = connection->server;
     if (connection->phase == POPLIN_GONE)
         return;
-    poplin_server *server = connection->server;
     connection->phase = POPLIN_GONE;
     poplin_deadline_clear(&connection->deadline);
     poplin_ready_remove(&connection->ready);
     poplin_transport_free(&connection->transport);
     poplin_requests_leave(&server->requests, connection->place);
     poplin_server_remove(server, connection);
-    release(connection);
+}
+
+/* For a connection that has vanished and is not running. */
+static void free_connection(poplin_connection *connection) {
+    poplin_server *server = connection->server;
+    poplin_session_free(connection->session);
+    free(connection->user);
+    free(connection);
+    poplin_server_release(server);
 }
 
 /* Ends the session from this side; what its output still holds is not for this peer. */
@@ -344,7 +338,6 @@ static void watch_the_clock(poplin_connection *connection) {
 static void run(void *context) {
     poplin_connection *connection = context;
     enum poplin_connection_phase before;
-    hold(connection);
     connection->running = true;
     connection->unfinished = false;
     if (connection->deadline.expired)
@@ -356,7 +349,8 @@ static void run(void *context) {
     if (connection->phase != POPLIN_GONE)
         watch_the_clock(connection);
     connection->running = false;
-    release(connection);
+    if (connection->phase == POPLIN_GONE)
+        free_connection(connection);
 }
 
 static int start_session(poplin_connection *connection) {
@@ -400,13 +394,13 @@ void poplin_connection_begin(poplin_server *server, int descriptor) {
         free(connection);
         return;
     }
-    connection->references = 1;
     poplin_server_add(server, connection);
     poplin_ready_queue(&connection->ready);
 }
 
 void poplin_connection_stop(poplin_connection *connection) {
-    hold(connection);
+    bool nested = connection->running;
+    connection->running = true;
     if (connection->phase < POPLIN_LEAVING) {
         connection->mute |= connection->phase != POPLIN_TALKING;
         (void)poplin_session_abort(connection->session, POPLIN_ERR_CANCELLED, "the server was stopped");
@@ -417,7 +411,9 @@ void poplin_connection_stop(poplin_connection *connection) {
     if (connection->phase != POPLIN_GONE)
         (void)poplin_transport_shutdown(&connection->transport);
     vanish(connection);
-    release(connection);
+    connection->running = nested;
+    if (!nested)
+        free_connection(connection);
 }
 
 void poplin_connection_forget(poplin_connection *connection) {
@@ -427,4 +423,6 @@ void poplin_connection_forget(poplin_connection *connection) {
     }
     poplin_connection_unlock(connection);
     vanish(connection);
+    if (!connection->running)
+        free_connection(connection);
 }

@@ -131,10 +131,9 @@ static void happened(void *context, int events) {
     poplin_ready_queue(attempt->dial->ready);
 }
 
-static void end_attempt(struct attempt *attempt) {
-    struct attempt **place = &attempt->dial->attempts;
-    while (*place != attempt)
-        place = &(*place)->next;
+/* Takes the attempt at *place out of its list and ends it. */
+static void end_attempt(struct attempt **place) {
+    struct attempt *attempt = *place;
     *place = attempt->next;
     poplin_watch_close(attempt->watch);
     free(attempt);
@@ -188,7 +187,7 @@ static int try_next(poplin_dial *dial, int *connected) {
     return POPLIN_ERR_IO;
 }
 
-/* What became of an attempt: as try_next. A failed one is ended. */
+/* What became of an attempt: as try_next. */
 static int look_at(struct attempt *attempt, int *connected) {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
@@ -198,7 +197,6 @@ static int look_at(struct attempt *attempt, int *connected) {
     (void)getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &error_size);
     if (error != 0) {
         note_failure(attempt->dial, &attempt->address, error);
-        end_attempt(attempt);
         return POPLIN_ERR_IO;
     }
     if (getpeername(descriptor, (struct sockaddr *)&peer, &size) != 0) {
@@ -207,25 +205,28 @@ static int look_at(struct attempt *attempt, int *connected) {
     }
     *connected = poplin_watch_release(attempt->watch);
     attempt->watch = NULL;
-    end_attempt(attempt);
     return POPLIN_OK;
 }
 
 static void end_all(poplin_dial *dial) {
     while (dial->attempts)
-        end_attempt(dial->attempts);
+        end_attempt(&dial->attempts);
     poplin_deadline_clear(&dial->next);
 }
 
-/* Looks at what has happened to the attempts; failed: at least one ended badly. */
+/* Looks at what has happened to the attempts and ends those that failed; failed: there was one. */
 static int look_at_all(poplin_dial *dial, int *connected, bool *failed) {
-    struct attempt *next;
-    for (struct attempt *attempt = dial->attempts; attempt; attempt = next) {
-        next = attempt->next;
-        int status = attempt->happened ? look_at(attempt, connected) : POPLIN_NEED_INPUT;
+    struct attempt **place = &dial->attempts;
+    while (*place) {
+        int status = (*place)->happened ? look_at(*place, connected) : POPLIN_NEED_INPUT;
         if (status == POPLIN_OK)
             return status;
-        *failed = *failed || status != POPLIN_NEED_INPUT;
+        if (status == POPLIN_NEED_INPUT) {
+            place = &(*place)->next;
+        } else {
+            *failed = true;
+            end_attempt(place);
+        }
     }
     return POPLIN_NEED_INPUT;
 }

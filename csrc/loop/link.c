@@ -73,15 +73,18 @@ void poplin_link_config_init(poplin_link_config *config) {
 
 static void name_peer(poplin_link *link) {
     const poplin_link_config *config = &link->config;
-    if (config->descriptor >= 0 && !config->host)
-        (void)snprintf(link->where, sizeof link->where, "descriptor %d", config->descriptor);
-    else if (config->path)
-        (void)snprintf(link->where, sizeof link->where, "%s", config->path);
+    char *where = link->where;
+    const size_t size = sizeof link->where;
+    if (config->path && config->descriptor < 0)
+        (void)snprintf(where, size, "%s", config->path);
+    else if (!config->host)
+        (void)snprintf(where, size, "descriptor %d", config->descriptor);
     else if (config->descriptor >= 0)
-        (void)snprintf(link->where, sizeof link->where, "%s", config->host);
+        (void)snprintf(where, size, "%s", config->host);
+    else if (strchr(config->host, ':'))
+        (void)snprintf(where, size, "[%s]:%u", config->host, (unsigned)config->port);
     else
-        (void)snprintf(link->where, sizeof link->where, strchr(config->host, ':') ? "[%s]:%u" : "%s:%u", config->host,
-                       (unsigned)config->port);
+        (void)snprintf(where, size, "%s:%u", config->host, (unsigned)config->port);
 }
 
 /* Copies what config and login point to. */

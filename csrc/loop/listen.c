@@ -44,13 +44,20 @@ static int bind_and_listen(poplin_listener *listener, const struct sockaddr *add
     return -1;
 }
 
+/* A socket's address, whatever its family. */
+union address {
+    struct sockaddr_storage storage;
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
 static uint16_t port_of(int descriptor) {
-    struct sockaddr_storage bound = {0};
+    union address bound = {0};
     socklen_t size = sizeof bound;
-    if (getsockname(descriptor, (struct sockaddr *)&bound, &size) != 0)
+    if (getsockname(descriptor, &bound.any, &size) != 0)
         return 0;
-    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                             : ((struct sockaddr_in *)&bound)->sin_port);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
 int poplin_listen_tcp(const char *host, uint16_t port, poplin_listener *listener, poplin_error *error) {
@@ -81,7 +88,7 @@ int poplin_listen_unix(const char *path, poplin_listener *listener, poplin_error
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) == 0 || strlen(path) >= sizeof address.sun_path)
         return fail(error, path, "not a path that a Unix socket can have: it is empty or too long");
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     *listener = (poplin_listener){.path = strdup(path)};
     if (listener->path == NULL)
         return POPLIN_ERR_NOMEM;
@@ -107,19 +114,19 @@ void poplin_listener_remove_name(const poplin_listener *listener) {
         (void)unlink(listener->path);
 }
 
-static bool is_loopback(const struct sockaddr_storage *peer) {
-    if (peer->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24 == 127;
-    if (peer->ss_family != AF_INET6)
+static bool is_loopback(const union address *peer) {
+    if (peer->any.sa_family == AF_INET)
+        return ntohl(peer->v4.sin_addr.s_addr) >> 24 == 127;
+    if (peer->any.sa_family != AF_INET6)
         return false;
-    const struct in6_addr *address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+    const struct in6_addr *address = &peer->v6.sin6_addr;
     return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
 }
 
 bool poplin_peer_is_local(int descriptor) {
-    struct sockaddr_storage peer = {0};
+    union address peer = {0};
     socklen_t size = sizeof peer;
-    if (getpeername(descriptor, (struct sockaddr *)&peer, &size) != 0)
+    if (getpeername(descriptor, &peer.any, &size) != 0)
         return false;
-    return peer.ss_family == AF_UNIX || is_loopback(&peer);
+    return peer.any.sa_family == AF_UNIX || is_loopback(&peer);
 }

@@ -151,6 +151,8 @@ static poplin_ready *first_runnable(const poplin_loop *loop, uint64_t pass) {
 }
 
 static void unlink_ready(poplin_ready *ready) {
+    if (!ready->next)
+        return;
     ready->previous->next = ready->next;
     ready->next->previous = ready->previous;
     ready->next = ready->previous = NULL;
@@ -268,8 +270,7 @@ void poplin_ready_queue(poplin_ready *ready) {
 }
 
 void poplin_ready_remove(poplin_ready *ready) {
-    if (ready->next)
-        unlink_ready(ready);
+    unlink_ready(ready);
     if (ready->running)
         ready->running->ready = NULL;
     ready->running = NULL;

@@ -80,8 +80,8 @@ static int feed(poplin_link *link) {
         return status == POPLIN_OK ? POPLIN_END
                                    : poplin_link_fail_because(link, status, "", "%s", poplin_status_text(status));
     }
-    if (status == POPLIN_END)
-        return tell_end(link, poplin_transport_is_clean(&link->transport));
+    if (status == POPLIN_END) /* in clear nobody can tell an end from a cut */
+        return tell_end(link, !link->transport.tls || poplin_transport_is_clean(&link->transport));
     if (status == POPLIN_ERR_TLS)
         return poplin_link_tls_failed(link);
     if (status < 0)

@@ -82,8 +82,8 @@ static int ask(poplin_series *series) {
 
     if (series->given == series->count)
         return POPLIN_OK;
-    status = poplin_link_submit_retr_all(series->asker.link, series->wanted + series->given, series->count - series->given,
-                                         (uint64_t)(uintptr_t)series);
+    status = poplin_link_submit_retr_all(series->asker.link, series->wanted + series->given,
+                                         series->count - series->given, (uint64_t)(uintptr_t)series);
     if (status == POPLIN_OK)
         series->given = series->count;
     return status;
@@ -115,7 +115,7 @@ int poplin_link_retr_all(poplin_link *link, const poplin_wanted *wanted, size_t 
     made->asker = (poplin_asker){.link = link, .take = take, .keep = keep, .destroy = destroy};
     made->count = count;
     poplin_calls_add(&made->asker);
-    made->wanted = malloc(count ? count * sizeof *wanted : 1);
+    made->wanted = calloc(count ? count : 1, sizeof *wanted);
     status = made->wanted ? POPLIN_OK : POPLIN_ERR_NOMEM;
     if (status == POPLIN_OK) {
         if (count)

@@ -8,7 +8,8 @@
  *   body.c        where a message's octets come from
  *
  * Backend functions are called from the loop's driver only, and may answer before they return, step the loop or free
- * the server. So whoever calls one holds a reference on its connection, and looks at the phase again afterwards.
+ * the server. A connection that is running keeps its memory until it returns, and its server's: so whoever has called one
+ * looks at the phase again afterwards.
  */
 #ifndef POPLIN_LOOP_SERVING_H
 #define POPLIN_LOOP_SERVING_H
@@ -94,7 +95,7 @@ enum poplin_connection_phase {
     POPLIN_STARTING_TLS,  /* the +OK to STLS goes out, then hands are shaken */
     POPLIN_LEAVING,       /* the session has ended; its last words go out */
     POPLIN_LINGERING,     /* all was sent; the peer is given time to read it and to close */
-    POPLIN_GONE           /* closed; whoever holds a reference still finds the memory */
+    POPLIN_GONE           /* closed, and freed by whoever drives it */
 };
 
 /* What the deadline is for. */
@@ -119,14 +120,13 @@ enum poplin_asked {
 struct poplin_connection {
     poplin_server *server;
     poplin_connection *next, *previous;
-    size_t references; /* its server's list, and whoever runs it */
-    size_t place;      /* among the requests */
+    size_t place; /* among the requests */
     poplin_ready ready;
     poplin_transport transport;
     poplin_session *session;
     size_t lent; /* octets of the transport's that the session has */
     enum poplin_connection_phase phase;
-    bool running;    /* its run function is on the stack */
+    bool running;    /* a function that drives it is on the stack, and will free it if it is gone by then */
     bool unfinished; /* it stopped so that others get their turn */
     bool mute;       /* the session's output is not to be sent any more */
     bool cut_off;    /* the session was told that the peer closed */

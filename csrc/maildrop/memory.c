@@ -201,7 +201,7 @@ int poplin_memory_deliver(poplin_memory *memory, const char *name, const void *d
              ++memory->delivered);
     user->messages[user->count++] = message;
     if (unique_id != NULL)
-        strcpy(unique_id, message->unique_id);
+        memcpy(unique_id, message->unique_id, sizeof message->unique_id);
     return POPLIN_OK;
 }
 

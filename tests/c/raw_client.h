@@ -59,7 +59,7 @@ static inline void raw_dial(struct raw *raw, poplin_loop *loop, uint16_t port, i
 
 static inline void raw_dial_unix(struct raw *raw, poplin_loop *loop, const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, path);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(descriptor, (struct sockaddr *)&address, sizeof address), 0);
     raw_init(raw, loop, descriptor);

@@ -19,6 +19,11 @@
 
 /* ---- the replaced resolver ---- */
 
+/* Time stands still but for poplin_loop_advance: libuv's clock is replaced for the whole executable. */
+uint64_t uv_hrtime(void) {
+    return 5000000000;
+}
+
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate = PTHREAD_COND_INITIALIZER;
 static bool open_to_the_dead;
@@ -354,8 +359,12 @@ static void a_silent_address_is_overtaken_after_a_quarter_of_a_second(void **sta
            poplin_deadlines_next(caller->loop) == UINT64_MAX)
         assert_int_equal(poplin_loop_step(caller->loop, -1), POPLIN_OK);
     assert_true(strstr(poplin_dial_doing(made), "connecting to 127.0.0.1") != NULL);
+    for (int i = 0; i < 3; i++) { /* not before its time */
+        assert_int_equal(poplin_dial_result(made, &descriptor, &reason), POPLIN_NEED_INPUT);
+        assert_int_equal(poplin_loop_step(caller->loop, 0), POPLIN_OK);
+    }
     uint64_t wait = poplin_deadlines_next(caller->loop) - poplin_loop_now(caller->loop);
-    assert_true(wait <= 250);
+    assert_int_equal(wait, 250);
     poplin_loop_advance(caller->loop, 250);
     assert_int_equal(wait_for(caller, made, &descriptor, &reason), POPLIN_OK);
     expect_peer(descriptor, "127.0.0.2");

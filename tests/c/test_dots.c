@@ -258,6 +258,24 @@ static void every_short_wire_form_at_every_cut(void **state) {
         }
 }
 
+/* holds: POP-ML-3 C */
+static void a_leading_dot_is_found_at_every_distance(void **state) {
+    (void)state;
+    for (size_t distance = 1; distance < 1500; distance++) {
+        octets wire = {.size = 0}, expected = {.size = 0}, content;
+
+        for (size_t i = 0; i < distance; i++)
+            add(&wire, i % 3 == 0 ? "." : "a", 1);
+        wire.data[0] = 'a';
+        add(&expected, wire.data, wire.size);
+        add(&wire, "\r\n..b\r\n.\r\n", 10);
+        add(&expected, "\r\n.b\r\n", 6);
+        assert_int_equal(unstuff((poplin_slice){wire.data, wire.size}, (struct cuts){.how = WHOLE}, &content),
+                         wire.size);
+        assert_octets(&content, &expected);
+    }
+}
+
 /* holds: POP-SIZE-1 S, POP-SIZE-2 S, POP-SIZE-3 S */
 static void random_contents_come_back_as_counted(void **state) {
     uint64_t seed = 1939;
@@ -326,6 +344,7 @@ int main(void) {
         cmocka_unit_test(every_short_content_at_every_cut),
         cmocka_unit_test(top_of_every_short_content),
         cmocka_unit_test(every_short_wire_form_at_every_cut),
+        cmocka_unit_test(a_leading_dot_is_found_at_every_distance),
         cmocka_unit_test(random_contents_come_back_as_counted),
         cmocka_unit_test(the_vector),
         cmocka_unit_test(only_crlf_dot_crlf_ends),

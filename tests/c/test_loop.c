@@ -136,6 +136,7 @@ static void free_calls_what_was_posted(void **state) {
 
     (void)state;
     assert_int_equal(poplin_loop_new(&farewell.loop), POPLIN_OK);
+    assert_int_equal(poplin_loop_timeout(farewell.loop), 0); /* the first step must come before the first wait */
     assert_int_equal(poplin_loop_post(farewell.loop, say_farewell, &farewell), POPLIN_OK);
     poplin_loop_free(farewell.loop);
     assert_int_equal(farewell.calls, 1);

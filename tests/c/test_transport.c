@@ -3,6 +3,7 @@
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 
 #include "loop/transport.h"
@@ -119,6 +120,7 @@ static void reading_stops_when_the_buffer_is_full_and_goes_on(void **state) {
     step(end);
     assert_int_equal(end->wakes, wakes); /* nobody is woken for what cannot be taken */
     assert_int_equal(poplin_loop_timeout(end->loop), -1);
+    assert_int_equal(poll(&(struct pollfd){.fd = poplin_loop_fileno(end->loop), .events = POLLIN}, 1, 0), 0);
     for (;;) {
         int status = poplin_transport_peek(&end->transport, &octets);
         if (status == POPLIN_NEED_INPUT && heard == said)
@@ -282,7 +284,12 @@ static void a_reset_is_an_end_that_is_not_clean(void **state) {
     assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     assert_int_equal(poplin_transport_init(&transport, end->loop, connected, &end->loop->large, &end->ready),
                      POPLIN_OK);
+    assert_int_equal(send(accepted, "last", 4, MSG_NOSIGNAL), 4);
     close(accepted);
+    while (poplin_transport_peek(&transport, &octets) == POPLIN_NEED_INPUT)
+        assert_int_equal(poplin_loop_step(end->loop, -1), POPLIN_OK);
+    assert_int_equal(octets.size, 4); /* what came before the reset is read */
+    poplin_transport_consume(&transport, octets.size);
     while (poplin_transport_peek(&transport, &octets) == POPLIN_NEED_INPUT)
         assert_int_equal(poplin_loop_step(end->loop, -1), POPLIN_OK);
     assert_int_equal(poplin_transport_peek(&transport, &octets), POPLIN_END);

@@ -22,7 +22,7 @@ extern "C" {
 typedef struct poplin_link poplin_link;
 
 typedef struct poplin_link_config {
-    const char *host; /* name or IP literal; also the name that the certificate is checked for */
+    const char *host; /* name or IP literal; also, with path or descriptor too, the name that the certificate is checked for */
     uint16_t port;
     const char *path; /* a Unix socket instead of host and port */
     int descriptor;   /* a connected stream socket instead of both, or -1; the link owns it from open on, also
@@ -41,7 +41,7 @@ POPLIN_API void poplin_link_config_init(poplin_link_config *config);
 
 /*
  * Begins to connect and returns at once; strings and config are copied. login may be NULL. The opening
- * (poplin_client_open) is done when poplin_link_opened is. STATE: after fork; NOMEM.
+ * (poplin_client_open) is done when poplin_link_opened is. STATE: after fork, no address; NOMEM.
  */
 POPLIN_API int poplin_link_open(poplin_loop *loop, const poplin_link_config *config, const poplin_credentials *login,
                                 poplin_link **link);

@@ -1,0 +1,235 @@
+/*
+ * answers.c - how a script's answers reach the server: yes and no, maildrops, content.
+ *
+ * Each answer returns True, or False where its request is not open any more (the session went): no failure, since a
+ * peer may go at any time. Content is lent from bytes objects, never copied.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core.h"
+
+typedef struct poplin_py_lent {
+    poplin_py_server *owner; /* outlives what it lends: its destructor ends the server first */
+    PyObject *bytes;
+    struct poplin_py_lent *next;
+} poplin_py_lent;
+
+void poplin_py_server_empty_trash(poplin_py_server *self) {
+    while (self->trash != NULL) {
+        poplin_py_lent *lent = self->trash;
+        self->trash = lent->next;
+        Py_DECREF(lent->bytes);
+        free(lent);
+    }
+}
+
+/* The server is done with lent octets; perhaps without the interpreter's lock. */
+static void give_back(void *context, const void *data) {
+    (void)data;
+    poplin_py_lent *lent = context;
+    lent->next = lent->owner->trash;
+    lent->owner->trash = lent;
+}
+
+static poplin_py_lent *lend(poplin_py_server *owner, PyObject *bytes) {
+    if (!PyBytes_Check(bytes)) {
+        PyErr_Format(PyExc_TypeError, "a message must be bytes, not %R", Py_TYPE(bytes));
+        return NULL;
+    }
+    poplin_py_lent *lent = malloc(sizeof *lent);
+    if (lent == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *lent = (poplin_py_lent){owner, Py_NewRef(bytes), NULL};
+    return lent;
+}
+
+/*
+ * Whether there is a server to answer to. If not, *result is what the method returns: False after the server's end, when
+ * all answers are too late, or NULL with StateError while another thread is in wait.
+ */
+static bool may_answer(poplin_py_server *self, PyObject **result) {
+    if (self->server == NULL) {
+        *result = Py_NewRef(Py_False);
+        return false;
+    }
+    *result = NULL;
+    return poplin_py_server_ready(self);
+}
+
+/* True, False for too late, or the exception. */
+static PyObject *answered(poplin_py_server *self, int status) {
+    if (status == POPLIN_OK || status == POPLIN_ERR_STATE) {
+        return PyBool_FromLong(status == POPLIN_OK);
+    }
+    return poplin_py_raise(poplin_py_state_of((PyObject *)self), status, NULL);
+}
+
+PyObject *poplin_py_server_accept(PyObject *object, PyObject *request) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    uint64_t number = 0;
+    if (poplin_py_unsigned(request, "request", UINT64_MAX, &number) < 0 || !may_answer(self, &result)) {
+        return result;
+    }
+    return answered(self, poplin_server_accept(self->server, number));
+}
+
+PyObject *poplin_py_server_refuse(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    int status = 0;
+    const char *text = NULL;
+    if (!PyArg_ParseTuple(arguments, "Kiz:refuse", &request, &status, &text) || !may_answer(self, &result)) {
+        return result;
+    }
+    return answered(self, poplin_server_refuse(self->server, request, status, text));
+}
+
+/* ---- maildrops ---- */
+
+/* One (unique-id, octets or None) of what a script listed; kept owns the strings. */
+static int read_entry(PyObject *entry, PyObject *kept, poplin_listing *listing) {
+    PyObject *pair = PyTuple_Check(entry) ? Py_NewRef(entry) : NULL;
+    if (pair == NULL || PyTuple_Size(pair) != 2) {
+        Py_XDECREF(pair);
+        PyErr_Format(PyExc_TypeError, "list() must give tuples (unique-id, octets), not %R", entry);
+        return -1;
+    }
+    int appended = PyList_Append(kept, pair);
+    Py_DECREF(pair);
+    PyObject *unique_id = PyTuple_GetItem(entry, 0);
+    PyObject *octets = PyTuple_GetItem(entry, 1);
+    if (appended < 0 || unique_id == NULL || octets == NULL) {
+        return -1;
+    }
+    if (!PyUnicode_Check(unique_id)) {
+        PyErr_Format(PyExc_TypeError, "a unique-id must be a str, not %R", Py_TYPE(unique_id));
+        return -1;
+    }
+    Py_ssize_t size = 0;
+    const char *text = PyUnicode_AsUTF8AndSize(unique_id, &size);
+    if (text == NULL) {
+        return -1;
+    }
+    listing->unique_id = (poplin_slice){text, (size_t)size};
+    listing->octets = POPLIN_OCTETS_UNKNOWN;
+    return octets == Py_None ? 0 : poplin_py_unsigned(octets, "octets", POPLIN_OCTETS_UNKNOWN - 1, &listing->octets);
+}
+
+static poplin_listing *read_entries(PyObject *entries, PyObject *kept, size_t count) {
+    poplin_listing *listings = calloc(count + 1, sizeof *listings);
+    if (listings == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *entry = PyList_GetItem(entries, (Py_ssize_t)i);
+        if (entry == NULL || read_entry(entry, kept, &listings[i]) < 0) {
+            free(listings);
+            return NULL;
+        }
+    }
+    return listings;
+}
+
+static PyObject *open_maildrop(poplin_py_server *self, uint64_t request, PyObject *maildrop,
+                               const poplin_listing *listings, size_t count) {
+    Py_INCREF(maildrop);
+    int status = poplin_server_open(self->server, request, maildrop, listings, count);
+    if (status != POPLIN_OK) {
+        Py_DECREF(maildrop);
+    }
+    return answered(self, status);
+}
+
+PyObject *poplin_py_server_open(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    PyObject *maildrop = NULL;
+    PyObject *entries = NULL;
+    if (!PyArg_ParseTuple(arguments, "KOO:open", &request, &maildrop, &entries) || !may_answer(self, &result)) {
+        return result;
+    }
+    if (!PyList_Check(entries)) {
+        PyErr_SetString(PyExc_TypeError, "entries must be a list");
+        return NULL;
+    }
+    PyObject *kept = PyList_New(0);
+    size_t count = (size_t)PyList_Size(entries);
+    poplin_listing *listings = kept == NULL ? NULL : read_entries(entries, kept, count);
+    result = listings == NULL ? NULL : open_maildrop(self, request, maildrop, listings, count);
+    free(listings);
+    Py_XDECREF(kept);
+    return result;
+}
+
+/* ---- content ---- */
+
+PyObject *poplin_py_server_body(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    PyObject *bytes = NULL;
+    if (!PyArg_ParseTuple(arguments, "KO:body", &request, &bytes) || !may_answer(self, &result)) {
+        return result;
+    }
+    poplin_py_lent *lent = lend(self, bytes);
+    if (lent == NULL) {
+        return NULL;
+    }
+    return answered(self, poplin_server_body(self->server, request, PyBytes_AsString(bytes),
+                                             (size_t)PyBytes_Size(bytes), give_back, lent));
+}
+
+PyObject *poplin_py_server_body_file(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    int descriptor = -1;
+    if (!PyArg_ParseTuple(arguments, "Ki:body_file", &request, &descriptor)) {
+        return NULL;
+    }
+    if (!may_answer(self, &result)) {
+        close(descriptor);
+        return result;
+    }
+    return answered(self, poplin_server_body_file(self->server, request, descriptor));
+}
+
+PyObject *poplin_py_server_pieces(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    PyObject *pieces = NULL;
+    if (!PyArg_ParseTuple(arguments, "KO:pieces", &request, &pieces) || !may_answer(self, &result)) {
+        return result;
+    }
+    Py_INCREF(pieces);
+    int status = poplin_server_body_pieces(self->server, request, pieces);
+    if (status != POPLIN_OK) {
+        Py_DECREF(pieces);
+    }
+    return answered(self, status);
+}
+
+PyObject *poplin_py_server_piece(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    PyObject *bytes = NULL;
+    int last = 0;
+    if (!PyArg_ParseTuple(arguments, "KOp:piece", &request, &bytes, &last) || !may_answer(self, &result)) {
+        return result;
+    }
+    poplin_py_lent *lent = lend(self, bytes);
+    if (lent == NULL) {
+        return NULL;
+    }
+    return answered(self, poplin_server_piece(self->server, request, PyBytes_AsString(bytes),
+                                              (size_t)PyBytes_Size(bytes), last != 0, give_back, lent));
+}

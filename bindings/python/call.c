@@ -1,0 +1,191 @@
+/*
+ * call.c - the type Call: one command that was submitted, and what came of it.
+ */
+#include "core.h"
+
+typedef struct call_object {
+    PyObject_HEAD poplin_py_link *owner;
+    poplin_call *call;
+    enum poplin_verb verb;
+} call_object;
+
+static void drop_call(void *subject) {
+    poplin_call_free(subject);
+}
+
+PyObject *poplin_py_call_new(poplin_py_link *owner, poplin_call *call, enum poplin_verb verb) {
+    PyTypeObject *type = poplin_py_state_of((PyObject *)owner)->call;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    call_object *self = (call_object *)allocate(type, 0);
+    if (self == NULL) {
+        poplin_call_free(call);
+        return NULL;
+    }
+    self->owner = (poplin_py_link *)Py_NewRef((PyObject *)owner);
+    self->call = call;
+    self->verb = verb;
+    return (PyObject *)self;
+}
+
+static void call_dealloc(PyObject *object) {
+    call_object *self = (call_object *)object;
+    poplin_py_link_drop(self->owner, drop_call, self->call);
+    Py_DECREF((PyObject *)self->owner);
+    poplin_py_free(object);
+}
+
+static int ask_done(void *subject) {
+    return poplin_call_done(subject);
+}
+
+PyDoc_STRVAR(done_doc, "done(wait)\n--\n\nTrue once the reply is there; with wait, not before.");
+
+static PyObject *call_done(PyObject *object, PyObject *wait) {
+    call_object *self = (call_object *)object;
+    if (!poplin_py_link_enter(self->owner)) {
+        return NULL;
+    }
+    int status = wait == Py_True ? poplin_py_link_ask(self->owner, ask_done, self->call) : poplin_call_done(self->call);
+    PyObject *result = NULL;
+    if (status == POPLIN_OK || status == POPLIN_NEED_INPUT) {
+        result = PyBool_FromLong(status == POPLIN_OK);
+    } else {
+        poplin_py_link_raise(self->owner, status);
+    }
+    poplin_py_link_leave(self->owner);
+    return result;
+}
+
+PyDoc_STRVAR(reply_doc, "reply()\n--\n\nThe finished call's (text, number, count, octets); an -ERR is raised.");
+
+static PyObject *call_reply(PyObject *object, PyObject *unused) {
+    (void)unused;
+    call_object *self = (call_object *)object;
+    if (!poplin_py_link_enter(self->owner)) {
+        return NULL;
+    }
+    const poplin_reply *reply = poplin_call_reply(self->call);
+    PyObject *result = NULL;
+    if (reply->status == POPLIN_OK) {
+        PyObject *text = self->verb == POPLIN_UIDL ? poplin_py_octets_text(reply->text) : poplin_py_text(reply->text);
+        result = Py_BuildValue("NkkK", text, (unsigned long)reply->number, (unsigned long)reply->count,
+                               (unsigned long long)reply->octets);
+    } else {
+        poplin_error error = {0};
+        poplin_link_describe(self->owner->link, self->verb, reply, &error);
+        poplin_py_raise(poplin_py_state_of(object), reply->status, &error);
+    }
+    poplin_py_link_leave(self->owner);
+    return result;
+}
+
+static PyObject *size_pair(const poplin_line *line) {
+    return Py_BuildValue("kK", (unsigned long)line->number, (unsigned long long)line->octets);
+}
+
+static PyObject *unique_id_pair(const poplin_line *line) {
+    return Py_BuildValue("kN", (unsigned long)line->number, poplin_py_octets_text(line->unique_id));
+}
+
+/* The finished call's lines as a list. */
+static PyObject *line_list(call_object *self, PyObject *(*pair_of)(const poplin_line *line)) {
+    if (!poplin_py_link_enter(self->owner)) {
+        return NULL;
+    }
+    size_t count = 0;
+    const poplin_line *lines = poplin_call_lines(self->call, &count);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *pair = pair_of(&lines[i]);
+        if (pair == NULL || PyList_SetItem(list, (Py_ssize_t)i, pair) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    poplin_py_link_leave(self->owner);
+    return list;
+}
+
+PyDoc_STRVAR(sizes_doc, "sizes()\n--\n\nThe lines of a finished LIST: (number, octets).");
+
+static PyObject *call_sizes(PyObject *object, PyObject *unused) {
+    (void)unused;
+    return line_list((call_object *)object, size_pair);
+}
+
+PyDoc_STRVAR(unique_ids_doc, "unique_ids()\n--\n\nThe lines of a finished UIDL: (number, unique-id).");
+
+static PyObject *call_unique_ids(PyObject *object, PyObject *unused) {
+    (void)unused;
+    return line_list((call_object *)object, unique_id_pair);
+}
+
+PyDoc_STRVAR(body_doc, "body()\n--\n\nThe finished call's content.");
+
+static PyObject *call_body(PyObject *object, PyObject *unused) {
+    (void)unused;
+    call_object *self = (call_object *)object;
+    if (!poplin_py_link_enter(self->owner)) {
+        return NULL;
+    }
+    poplin_body body = {NULL, 0, 0};
+    int status = poplin_call_body(self->call, &body);
+    PyObject *bytes = status == POPLIN_OK ? poplin_py_body(&body) : poplin_py_link_raise(self->owner, status);
+    poplin_py_link_leave(self->owner);
+    return bytes;
+}
+
+/* What ask_piece fills in. */
+typedef struct piece_request {
+    poplin_call *call;
+    poplin_body body;
+} piece_request;
+
+static int ask_piece(void *subject) {
+    piece_request *request = subject;
+    return poplin_call_piece(request->call, &request->body);
+}
+
+PyDoc_STRVAR(piece_doc, "piece()\n--\n\nWait for the next piece of a streamed call's content; None: there is no more.");
+
+static PyObject *call_piece(PyObject *object, PyObject *unused) {
+    (void)unused;
+    call_object *self = (call_object *)object;
+    if (!poplin_py_link_enter(self->owner)) {
+        return NULL;
+    }
+    piece_request request = {self->call, {NULL, 0, 0}};
+    int status = poplin_py_link_ask(self->owner, ask_piece, &request);
+    PyObject *bytes = NULL;
+    if (status == POPLIN_OK) {
+        bytes = poplin_py_body(&request.body);
+    } else if (status == POPLIN_END) {
+        bytes = Py_NewRef(Py_None);
+    } else {
+        poplin_py_link_raise(self->owner, status);
+    }
+    poplin_py_link_leave(self->owner);
+    return bytes;
+}
+
+static PyMethodDef methods[] = {
+    {"done", call_done, METH_O, done_doc},
+    {"reply", call_reply, METH_NOARGS, reply_doc},
+    {"sizes", call_sizes, METH_NOARGS, sizes_doc},
+    {"unique_ids", call_unique_ids, METH_NOARGS, unique_ids_doc},
+    {"body", call_body, METH_NOARGS, body_doc},
+    {"piece", call_piece, METH_NOARGS, piece_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, call_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec poplin_py_call_spec = {
+    .name = "poplin._core.Call",
+    .basicsize = sizeof(call_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = slots,
+};

@@ -1,0 +1,176 @@
+/*
+ * core.h - what the files of poplin._core share: the module's state, its types, and the way in and out of Python.
+ *
+ * The module knows nothing of the protocol: it turns Python values into what poplin's public headers take and back.
+ * Methods are positional; keywords, defaults and names live in the Python package. Nothing here calls a script: the
+ * package pulls questions and results. Everything but a wait runs under the interpreter's lock.
+ */
+#ifndef POPLIN_PY_CORE_H
+#define POPLIN_PY_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <poplin.h>
+
+/* A setting that a dictionary may hold: its key, and where in a C struct it goes. */
+enum poplin_py_kind {
+    POPLIN_PY_BOOL,
+    POPLIN_PY_ENUM,
+    POPLIN_PY_DESCRIPTOR, /* int, -1 allowed */
+    POPLIN_PY_U16,
+    POPLIN_PY_U32,
+    POPLIN_PY_U64,
+    POPLIN_PY_SIZE,
+    POPLIN_PY_STRING /* borrowed from the dictionary's value */
+};
+
+typedef struct poplin_py_setting {
+    const char *name; /* NULL ends a table */
+    enum poplin_py_kind kind;
+    size_t offset;
+} poplin_py_setting;
+
+/* The module's state: its types, and the function of the package that makes exceptions. */
+typedef struct poplin_py_state {
+    PyTypeObject *credentials;
+    PyTypeObject *link;
+    PyTypeObject *call;
+    PyTypeObject *series;
+    PyTypeObject *server;
+    PyTypeObject *client_machine;
+    PyTypeObject *session_machine;
+    PyObject *make_error; /* poplin._errors.make, looked up at the first failure */
+} poplin_py_state;
+
+/* The state of the module that self's type, or a type itself, belongs to. */
+poplin_py_state *poplin_py_state_of(PyObject *self);
+
+/* ---- errors.c ---- */
+
+/* Makes the exception for status; error may be NULL. A new reference, or NULL with another exception set. */
+PyObject *poplin_py_make_error(poplin_py_state *state, int status, const poplin_error *error);
+
+/* Raises it. Returns NULL, so that a method can return what this returns. */
+PyObject *poplin_py_raise(poplin_py_state *state, int status, const poplin_error *error);
+
+/* Raises StateError with this reason. */
+void poplin_py_raise_state(poplin_py_state *state, const char *reason);
+
+/* ---- convert.c ---- */
+
+/* Writes what the dictionary holds into config. 0, or -1 with TypeError or ValueError. Unknown keys are a TypeError. */
+int poplin_py_settings(PyObject *dictionary, const poplin_py_setting *table, void *config);
+
+/* A whole number from 0 to max, exactly. 0, or -1 with TypeError or ValueError. */
+int poplin_py_unsigned(PyObject *value, const char *name, uint64_t max, uint64_t *number);
+
+/* A message number, or 0 for None. 0, or -1 with TypeError or ValueError. */
+int poplin_py_message_number(PyObject *value, uint32_t *number);
+
+/* The octets of bytes, or none for None. 0, or -1 with TypeError. */
+int poplin_py_slice(PyObject *value, const char *name, poplin_slice *slice);
+
+/* Text of a peer's: UTF-8 where it is, \xNN where it is not. */
+PyObject *poplin_py_text(poplin_slice slice);
+
+/* A unique-id or a capability: one character for each octet, so that nothing is lost. */
+PyObject *poplin_py_octets_text(poplin_slice slice);
+
+PyObject *poplin_py_bytes(poplin_slice slice);
+
+/* The content as bytes, copied once; without the interpreter's lock where it is large. */
+PyObject *poplin_py_body(const poplin_body *body);
+
+/* ---- the types ---- */
+
+extern PyType_Spec poplin_py_credentials_spec;
+extern PyType_Spec poplin_py_link_spec;
+extern PyType_Spec poplin_py_call_spec;
+extern PyType_Spec poplin_py_series_spec;
+extern PyType_Spec poplin_py_server_spec;
+extern PyType_Spec poplin_py_client_machine_spec;
+extern PyType_Spec poplin_py_session_machine_spec;
+
+/* Frees an object of a heap type, and lets go of the type. */
+void poplin_py_free(PyObject *self);
+
+/* ---- credentials.c ---- */
+
+typedef struct poplin_py_credentials {
+    PyObject_HEAD poplin_tls_credentials *credentials;
+} poplin_py_credentials;
+
+/* Credentials or None. 0, or -1 with TypeError; *credentials is borrowed. */
+int poplin_py_credentials_of(poplin_py_state *state, PyObject *value, poplin_tls_credentials **credentials);
+
+PyObject *poplin_py_throwaway(PyObject *module, PyObject *names);
+
+/* ---- link.c ---- */
+
+typedef struct poplin_py_link {
+    PyObject_HEAD poplin_loop *loop;
+    poplin_link *link; /* NULL once closed */
+    bool busy;         /* a thread is in one of its methods, perhaps without the interpreter's lock */
+    struct poplin_py_orphan *orphans;
+} poplin_py_link;
+
+/* Begins a method: false with StateError where the link is closed or another thread uses it. */
+bool poplin_py_link_enter(poplin_py_link *self);
+
+void poplin_py_link_leave(poplin_py_link *self);
+
+/* What poplin_py_link_ask answers where an exception is set already. */
+#define POPLIN_PY_RAISED (-1000)
+
+/*
+ * Asks until the answer is not NEED_INPUT, stepping the loop in between without the interpreter's lock. A
+ * signal handler that raises cancels the link: RAISED.
+ */
+int poplin_py_link_ask(poplin_py_link *self, int (*ask)(void *subject), void *subject);
+
+/* Raises what status, answered by the link or by what belongs to it, stands for. Returns NULL. */
+PyObject *poplin_py_link_raise(poplin_py_link *self, int status);
+
+/*
+ * Has drop(subject) called, at once or, while another thread is in the link, when that thread leaves it. Not at all where
+ * the link is closed, since what belongs to a link is freed with it.
+ */
+void poplin_py_link_drop(poplin_py_link *self, void (*drop)(void *subject), void *subject);
+
+/* ---- call.c, series.c: each takes over what it is given, also where it fails ---- */
+
+PyObject *poplin_py_call_new(poplin_py_link *owner, poplin_call *call, enum poplin_verb verb);
+PyObject *poplin_py_series_new(poplin_py_link *owner, poplin_series *series);
+
+/* ---- server.c, answers.c ---- */
+
+/* Octets that the server borrows from a bytes object. */
+struct poplin_py_lent;
+
+typedef struct poplin_py_server {
+    PyObject_HEAD poplin_loop *loop;
+    poplin_questions *questions;
+    poplin_server *server;        /* NULL once closed */
+    struct poplin_py_lent *trash; /* given back, to be let go of under the interpreter's lock */
+    bool busy;                    /* in wait, perhaps without the interpreter's lock */
+    bool woken;
+    uint64_t stepped; /* the loop's time at the last step */
+} poplin_py_server;
+
+/* The methods that answer questions; answers.c. */
+PyObject *poplin_py_server_accept(PyObject *self, PyObject *request);
+PyObject *poplin_py_server_refuse(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_open(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_body(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_body_file(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_pieces(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_piece(PyObject *self, PyObject *arguments);
+
+/* Lets go of what the server gave back. */
+void poplin_py_server_empty_trash(poplin_py_server *self);
+
+/* False with StateError where the server is closed or in wait. */
+bool poplin_py_server_ready(poplin_py_server *self);
+
+#endif

@@ -1,0 +1,493 @@
+/*
+ * link.c - the type Link: one client connection on a loop of its own, and how a method waits on it.
+ *
+ * A Link is used by one thread at a time; while one waits without the interpreter's lock, another gets StateError.
+ */
+#include <stdlib.h>
+#include <time.h>
+
+#include "core.h"
+
+/* How long a wait goes on before signals are looked at, also where their arrival was missed by a hair. */
+#define SIGNAL_CHECK_MS 1000
+
+/* What was dropped by another thread while this one was in the link. */
+typedef struct poplin_py_orphan {
+    void (*drop)(void *subject);
+    void *subject;
+    struct poplin_py_orphan *next;
+} poplin_py_orphan;
+
+/* ---- in and out ---- */
+
+bool poplin_py_link_enter(poplin_py_link *self) {
+    const char *reason = NULL;
+    if (self->busy) {
+        reason = "this connection is in use by another thread";
+    } else if (self->link == NULL) {
+        reason = "this connection is closed";
+    }
+    if (reason != NULL) {
+        poplin_py_raise_state(poplin_py_state_of((PyObject *)self), reason);
+        return false;
+    }
+    self->busy = true;
+    return true;
+}
+
+static void drop_orphans(poplin_py_link *self) {
+    while (self->orphans != NULL) {
+        poplin_py_orphan *orphan = self->orphans;
+        self->orphans = orphan->next;
+        if (self->link != NULL) {
+            orphan->drop(orphan->subject);
+        }
+        free(orphan);
+    }
+}
+
+void poplin_py_link_leave(poplin_py_link *self) {
+    drop_orphans(self);
+    self->busy = false;
+}
+
+void poplin_py_link_drop(poplin_py_link *self, void (*drop)(void *subject), void *subject) {
+    if (subject == NULL || self->link == NULL) {
+        return;
+    }
+    if (!self->busy) {
+        drop(subject);
+        return;
+    }
+    poplin_py_orphan *orphan = malloc(sizeof *orphan);
+    if (orphan != NULL) { /* else it is freed with its link */
+        *orphan = (poplin_py_orphan){drop, subject, self->orphans};
+        self->orphans = orphan;
+    }
+}
+
+/* ---- waiting ---- */
+
+static int64_t milliseconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Without the interpreter's lock: steps and asks, until there is an answer, a signal came, or it is time to look
+ * for one. Returns what the last step answered.
+ */
+static int step_and_ask(poplin_link *link, int (*ask)(void *subject), void *subject, int *status) {
+    const int64_t until = milliseconds_now() + SIGNAL_CHECK_MS;
+    int64_t left = SIGNAL_CHECK_MS;
+    int stepped = POPLIN_OK;
+    while (*status == POPLIN_NEED_INPUT && stepped == POPLIN_OK && left > 0) {
+        stepped = poplin_link_wait(link, (int)left);
+        *status = ask(subject);
+        left = until - milliseconds_now();
+    }
+    return stepped;
+}
+
+int poplin_py_link_ask(poplin_py_link *self, int (*ask)(void *subject), void *subject) {
+    int status = ask(subject);
+    while (status == POPLIN_NEED_INPUT) {
+        int stepped;
+        Py_BEGIN_ALLOW_THREADS stepped = step_and_ask(self->link, ask, subject, &status);
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() < 0) {
+            poplin_link_cancel(self->link);
+            return POPLIN_PY_RAISED;
+        }
+        if (stepped < 0 && status == POPLIN_NEED_INPUT) {
+            return stepped;
+        }
+    }
+    return status;
+}
+
+PyObject *poplin_py_link_raise(poplin_py_link *self, int status) {
+    if (status == POPLIN_PY_RAISED) {
+        return NULL;
+    }
+    const poplin_error *error = poplin_link_error(self->link);
+    const poplin_error *refusal = poplin_link_refusal(self->link);
+    if (error == NULL && refusal != NULL && refusal->status == status) {
+        error = refusal;
+    }
+    return poplin_py_raise(poplin_py_state_of((PyObject *)self), status, error);
+}
+
+/* ---- making and ending ---- */
+
+/* All that Link takes: the connection's settings, and who logs in. */
+typedef struct wishes {
+    poplin_link_config config;
+    poplin_credentials login;
+} wishes;
+
+#define SETTING(name, kind, member) \
+    { name, POPLIN_PY_##kind, offsetof(wishes, config.member) }
+static const poplin_py_setting settings[] = {
+    SETTING("host", STRING, host),
+    SETTING("port", U16, port),
+    SETTING("path", STRING, path),
+    SETTING("descriptor", DESCRIPTOR, descriptor),
+    SETTING("loopback_protected", BOOL, loopback_protected),
+    SETTING("connect_ms", U32, connect_ms),
+    SETTING("handshake_ms", U32, handshake_ms),
+    SETTING("reply_ms", U32, reply_ms),
+    SETTING("total_ms", U32, total_ms),
+    SETTING("tls", ENUM, client.tls),
+    SETTING("strict", BOOL, client.strict),
+    SETTING("pipelining", BOOL, client.pipelining),
+    SETTING("max_line", SIZE, client.max_line),
+    SETTING("max_listing", SIZE, client.max_listing),
+    SETTING("max_listings", SIZE, client.max_listings),
+    SETTING("max_capabilities", SIZE, client.max_capabilities),
+    SETTING("max_message", U64, client.max_message),
+    SETTING("window_commands", SIZE, client.window_commands),
+    SETTING("window_octets", U64, client.window_octets),
+    {NULL, POPLIN_PY_BOOL, 0},
+};
+#undef SETTING
+
+static int open_link(poplin_py_link *self, const wishes *wanted) {
+    int status = poplin_loop_new(&self->loop);
+    if (status != POPLIN_OK) {
+        return status;
+    }
+    return poplin_link_open(self->loop, &wanted->config, wanted->login.user.data == NULL ? NULL : &wanted->login,
+                            &self->link);
+}
+
+/* Link(settings, credentials or None, user or None, password or None): begins to connect. */
+static PyObject *link_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *dictionary = NULL;
+    PyObject *credentials = NULL;
+    PyObject *user = NULL;
+    PyObject *password = NULL;
+    wishes wanted = {0};
+    poplin_link_config_init(&wanted.config);
+    poplin_py_state *state = PyType_GetModuleState(type);
+    if (!PyArg_ParseTuple(arguments, "OOOO:Link", &dictionary, &credentials, &user, &password) ||
+        poplin_py_settings(dictionary, settings, &wanted) < 0 ||
+        poplin_py_credentials_of(state, credentials, &wanted.config.credentials) < 0 ||
+        poplin_py_slice(user, "user", &wanted.login.user) < 0 ||
+        poplin_py_slice(password, "password", &wanted.login.password) < 0) {
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    PyObject *self = allocate(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    int status = open_link((poplin_py_link *)self, &wanted);
+    if (status != POPLIN_OK) {
+        poplin_py_raise(state, status, NULL);
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+static void close_link(poplin_py_link *self) {
+    poplin_link_free(self->link);
+    self->link = NULL;
+    drop_orphans(self);
+    poplin_loop_free(self->loop);
+    self->loop = NULL;
+}
+
+static void link_dealloc(PyObject *self) {
+    close_link((poplin_py_link *)self);
+    poplin_py_free(self);
+}
+
+PyDoc_STRVAR(close_doc, "close()\n--\n\nDrop the connection without QUIT. Closing twice is peaceful.");
+
+static PyObject *link_close(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (self->link != NULL) {
+        if (!poplin_py_link_enter(self)) {
+            return NULL;
+        }
+        close_link(self);
+        poplin_py_link_leave(self);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(cancel_doc, "cancel()\n--\n\nFail the connection as Cancelled; no QUIT is sent.");
+
+static PyObject *link_cancel(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    poplin_link_cancel(self->link);
+    poplin_py_link_leave(self);
+    Py_RETURN_NONE;
+}
+
+/* ---- commands ---- */
+
+#define NUMBER_MISUSE "this command needs a message number"
+#define LOGIN_MISUSE "user or password is empty, too long for any login, or holds what none can carry"
+
+/* What a submitting function answered at once: PROTOCOL and LIMIT are of the arguments then, not of the peer. */
+static PyObject *raise_submit(poplin_py_link *self, int status, const char *misuse) {
+    if ((status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_LIMIT) && poplin_link_error(self->link) == NULL) {
+        PyErr_SetString(PyExc_ValueError, misuse);
+        return NULL;
+    }
+    return poplin_py_link_raise(self, status);
+}
+
+static int ask_opened(void *subject) {
+    return poplin_link_opened(subject);
+}
+
+PyDoc_STRVAR(opened_doc, "opened(wait)\n--\n\nTrue once connected and logged in; with wait, not before.");
+
+static PyObject *link_opened(PyObject *object, PyObject *wait) {
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    int status = wait == Py_True ? poplin_py_link_ask(self, ask_opened, self->link) : poplin_link_opened(self->link);
+    PyObject *result = NULL;
+    if (status == POPLIN_OK || status == POPLIN_NEED_INPUT) {
+        result = PyBool_FromLong(status == POPLIN_OK);
+    } else {
+        poplin_py_link_raise(self, status);
+    }
+    poplin_py_link_leave(self);
+    return result;
+}
+
+PyDoc_STRVAR(call_doc, "call(verb, number, lines, octets, streamed)\n--\n\nSubmit a command: a Call.");
+
+static PyObject *link_call(PyObject *object, PyObject *arguments) {
+    poplin_py_link *self = (poplin_py_link *)object;
+    int verb = 0;
+    int streamed = 0;
+    PyObject *number = NULL;
+    PyObject *lines = NULL;
+    PyObject *octets = NULL;
+    uint32_t number_value = 0;
+    uint64_t lines_value = 0;
+    uint64_t octets_value = 0;
+    if (!PyArg_ParseTuple(arguments, "iOOOp:call", &verb, &number, &lines, &octets, &streamed) ||
+        poplin_py_message_number(number, &number_value) < 0 ||
+        poplin_py_unsigned(lines, "lines", POPLIN_NUMBER_MAX, &lines_value) < 0 ||
+        poplin_py_unsigned(octets, "octets", UINT64_MAX, &octets_value) < 0 || !poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    poplin_command command = {(enum poplin_verb)verb, number_value, (uint32_t)lines_value, octets_value};
+    poplin_call *call = NULL;
+    int status = poplin_link_call(self->link, &command, streamed != 0, &call);
+    PyObject *result =
+        status == POPLIN_OK ? poplin_py_call_new(self, call, command.verb) : raise_submit(self, status, NUMBER_MISUSE);
+    poplin_py_link_leave(self);
+    return result;
+}
+
+PyDoc_STRVAR(login_doc, "login(user, password)\n--\n\nLog in: a Call.");
+
+static PyObject *link_login(PyObject *object, PyObject *arguments) {
+    poplin_py_link *self = (poplin_py_link *)object;
+    PyObject *user = NULL;
+    PyObject *password = NULL;
+    poplin_credentials login = {{NULL, 0}, {NULL, 0}};
+    if (!PyArg_ParseTuple(arguments, "OO:login", &user, &password) || poplin_py_slice(user, "user", &login.user) < 0 ||
+        poplin_py_slice(password, "password", &login.password) < 0 || !poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    poplin_call *call = NULL;
+    int status = poplin_link_login(self->link, &login, &call);
+    PyObject *result =
+        status == POPLIN_OK ? poplin_py_call_new(self, call, POPLIN_NO_VERB) : raise_submit(self, status, LOGIN_MISUSE);
+    poplin_py_link_leave(self);
+    return result;
+}
+
+PyDoc_STRVAR(dele_doc, "dele(number)\n--\n\nSubmit a DELE that nobody waits for.");
+
+static PyObject *link_dele(PyObject *object, PyObject *number) {
+    poplin_py_link *self = (poplin_py_link *)object;
+    uint32_t value = 0;
+    if (poplin_py_message_number(number, &value) < 0 || !poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    int status = poplin_link_dele(self->link, value);
+    PyObject *result = status == POPLIN_OK ? Py_NewRef(Py_None) : raise_submit(self, status, NUMBER_MISUSE);
+    poplin_py_link_leave(self);
+    return result;
+}
+
+/* The wanted messages of a list of (number, octets); NULL with an exception. To be freed. */
+static poplin_wanted *wanted_array(PyObject *list, size_t count) {
+    poplin_wanted *wanted = calloc(count + 1, sizeof *wanted);
+    if (wanted == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *pair = PyList_GetItem(list, (Py_ssize_t)i);
+        PyObject *number = NULL;
+        PyObject *octets = NULL;
+        if (pair == NULL || !PyArg_ParseTuple(pair, "OO", &number, &octets) ||
+            poplin_py_message_number(number, &wanted[i].number) < 0 ||
+            poplin_py_unsigned(octets, "octets", UINT64_MAX, &wanted[i].octets) < 0) {
+            free(wanted);
+            return NULL;
+        }
+    }
+    return wanted;
+}
+
+PyDoc_STRVAR(retr_all_doc, "retr_all(wanted)\n--\n\nBegin a Series over a list of (number, octets).");
+
+static PyObject *link_retr_all(PyObject *object, PyObject *list) {
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "wanted must be a list");
+        return NULL;
+    }
+    size_t count = (size_t)PyList_Size(list);
+    poplin_wanted *wanted = wanted_array(list, count);
+    PyObject *result = NULL;
+    if (wanted != NULL && poplin_py_link_enter(self)) {
+        poplin_series *series = NULL;
+        int status = poplin_link_retr_all(self->link, wanted, count, &series);
+        result = status == POPLIN_OK ? poplin_py_series_new(self, series) : poplin_py_link_raise(self, status);
+        poplin_py_link_leave(self);
+    }
+    free(wanted);
+    return result;
+}
+
+/* ---- what is known of it ---- */
+
+static PyObject *capabilities_of(const poplin_client *client) {
+    size_t count = client == NULL ? 0 : poplin_client_capability_count(client);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        poplin_capability capability = {{NULL, 0}, {NULL, 0}};
+        poplin_client_capability(client, i, &capability);
+        PyObject *pair =
+            Py_BuildValue("NN", poplin_py_octets_text(capability.name), poplin_py_octets_text(capability.parameters));
+        if (pair == NULL || PyList_SetItem(list, (Py_ssize_t)i, pair) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyDoc_STRVAR(facts_doc,
+             "facts()\n--\n\n(greeting or None, TLS in words or None, protected, phase, mechanism or None).");
+
+static PyObject *link_facts(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    poplin_slice greeting = poplin_link_greeting(self->link);
+    const poplin_client *client = poplin_link_client(self->link);
+    PyObject *text = greeting.data == NULL ? Py_NewRef(Py_None) : poplin_py_text(greeting);
+    PyObject *facts = Py_BuildValue(
+        "NzNiz", text, poplin_link_tls(self->link), PyBool_FromLong(poplin_link_protected(self->link)),
+        client == NULL ? 0 : poplin_client_phase(client), client == NULL ? NULL : poplin_client_mechanism(client));
+    poplin_py_link_leave(self);
+    return facts;
+}
+
+PyDoc_STRVAR(capabilities_doc, "capabilities()\n--\n\nWhat the last CAPA told: a list of (name, parameters).");
+
+static PyObject *link_capabilities(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    PyObject *list = capabilities_of(poplin_link_client(self->link));
+    poplin_py_link_leave(self);
+    return list;
+}
+
+/* ---- for a host with an event loop of its own ---- */
+
+PyDoc_STRVAR(fileno_doc, "fileno()\n--\n\nA descriptor that is readable when there is something to do.");
+
+static PyObject *link_fileno(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    int descriptor = poplin_loop_fileno(self->loop);
+    poplin_py_link_leave(self);
+    return PyLong_FromLong(descriptor);
+}
+
+PyDoc_STRVAR(timeout_doc, "timeout()\n--\n\nMilliseconds until step must be called; -1: never.");
+
+static PyObject *link_timeout(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    int milliseconds = poplin_loop_timeout(self->loop);
+    poplin_py_link_leave(self);
+    return PyLong_FromLong(milliseconds);
+}
+
+PyDoc_STRVAR(step_doc, "step()\n--\n\nDo what there is to do, without waiting.");
+
+static PyObject *link_step(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    int status = poplin_loop_step(self->loop, 0);
+    PyObject *result = status < 0 ? poplin_py_link_raise(self, status) : Py_NewRef(Py_None);
+    poplin_py_link_leave(self);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"opened", link_opened, METH_O, opened_doc},
+    {"call", link_call, METH_VARARGS, call_doc},
+    {"login", link_login, METH_VARARGS, login_doc},
+    {"dele", link_dele, METH_O, dele_doc},
+    {"retr_all", link_retr_all, METH_O, retr_all_doc},
+    {"facts", link_facts, METH_NOARGS, facts_doc},
+    {"capabilities", link_capabilities, METH_NOARGS, capabilities_doc},
+    {"cancel", link_cancel, METH_NOARGS, cancel_doc},
+    {"close", link_close, METH_NOARGS, close_doc},
+    {"fileno", link_fileno, METH_NOARGS, fileno_doc},
+    {"timeout", link_timeout, METH_NOARGS, timeout_doc},
+    {"step", link_step, METH_NOARGS, step_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, link_new},
+    {Py_tp_dealloc, link_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec poplin_py_link_spec = {
+    .name = "poplin._core.Link",
+    .basicsize = sizeof(poplin_py_link),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

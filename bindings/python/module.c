@@ -1,0 +1,156 @@
+/*
+ * module.c - the module poplin._core: its types, its functions, and the numbers that the package uses.
+ */
+#include "core.h"
+
+poplin_py_state *poplin_py_state_of(PyObject *self) {
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+PyDoc_STRVAR(parse_url_doc, "parse_url(text, tls)\n--\n\n"
+                            "(host, port, user or None, auth or None, TLS mode) of a URL or host and a tls= word.");
+
+static PyObject *module_parse_url(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *url_text = NULL;
+    Py_ssize_t size = 0;
+    const char *word = NULL;
+    if (!PyArg_ParseTuple(arguments, "Us:parse_url", &url_text, &word))
+        return NULL;
+    const char *text = PyUnicode_AsUTF8AndSize(url_text, &size);
+    if (text == NULL)
+        return NULL;
+    poplin_url url = {0};
+    poplin_error error = {0};
+    enum poplin_tls_mode mode = POPLIN_TLS_IMPLICIT;
+    if (poplin_url_parse(text, (size_t)size, &url, &error) != POPLIN_OK) {
+        PyErr_SetString(PyExc_ValueError, error.reason);
+        return NULL;
+    }
+    if (poplin_url_tls(&url, word, &mode) != POPLIN_OK) {
+        PyErr_Format(PyExc_ValueError, "tls must be 'auto', 'implicit', 'stls' or 'never', not '%s'", word);
+        return NULL;
+    }
+    return Py_BuildValue("sizzi", url.host, (int)url.port, url.user[0] == '\0' ? NULL : url.user,
+                         url.auth[0] == '\0' ? NULL : url.auth, (int)mode);
+}
+
+PyDoc_STRVAR(throwaway_doc, "throwaway(*names)\n--\n\n(CA, certificate, key) as PEM text.");
+
+static PyMethodDef functions[] = {
+    {"parse_url", module_parse_url, METH_VARARGS, parse_url_doc},
+    {"throwaway", poplin_py_throwaway, METH_VARARGS, throwaway_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- the numbers ---- */
+
+static int add_numbers(PyObject *module) {
+    static const struct {
+        const char *name;
+        int value;
+    } numbers[] = {{"TLS_IMPLICIT", POPLIN_TLS_IMPLICIT},
+                   {"TLS_STLS", POPLIN_TLS_STLS},
+                   {"TLS_AUTO", POPLIN_TLS_AUTO},
+                   {"TLS_NEVER", POPLIN_TLS_NEVER},
+                   {"LOCK_EXCLUSIVE", POPLIN_LOCK_EXCLUSIVE},
+                   {"LOCK_NONE", POPLIN_LOCK_NONE},
+                   {"QUESTION_CHECK", POPLIN_QUESTION_CHECK},
+                   {"QUESTION_MAILDROP", POPLIN_QUESTION_MAILDROP},
+                   {"QUESTION_BODY", POPLIN_QUESTION_BODY},
+                   {"QUESTION_PIECE", POPLIN_QUESTION_PIECE},
+                   {"QUESTION_PIECES_DONE", POPLIN_QUESTION_PIECES_DONE},
+                   {"QUESTION_COMMIT", POPLIN_QUESTION_COMMIT},
+                   {"QUESTION_CLOSE", POPLIN_QUESTION_CLOSE},
+                   {"QUESTION_PROBLEM", POPLIN_QUESTION_PROBLEM},
+#define STATUS(name, value, text) {#name, value},
+                   POPLIN_STATUS_TABLE(STATUS)
+#undef STATUS
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value) < 0)
+            return -1;
+    }
+    return PyModule_AddStringConstant(module, "__version__", poplin_version());
+}
+
+/* The verbs, in a dictionary of their own, since AUTH is a status too. */
+static int add_verbs(PyObject *module) {
+    PyObject *verbs = PyDict_New();
+    for (int verb = POPLIN_NO_VERB + 1; verbs != NULL && verb < POPLIN_VERB_COUNT; verb++) {
+        PyObject *value = PyLong_FromLong(verb);
+        if (value == NULL || PyDict_SetItemString(verbs, poplin_verb_name((enum poplin_verb)verb), value) < 0)
+            Py_CLEAR(verbs);
+        Py_XDECREF(value);
+    }
+    int status = PyModule_AddObjectRef(module, "VERBS", verbs);
+    Py_XDECREF(verbs);
+    return status;
+}
+
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type) {
+    *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *type == NULL ? -1 : PyModule_AddType(module, *type);
+}
+
+static int module_exec(PyObject *module) {
+    poplin_py_state *state = PyModule_GetState(module);
+    if (add_type(module, &poplin_py_credentials_spec, &state->credentials) < 0 ||
+        add_type(module, &poplin_py_link_spec, &state->link) < 0 ||
+        add_type(module, &poplin_py_call_spec, &state->call) < 0 ||
+        add_type(module, &poplin_py_series_spec, &state->series) < 0 ||
+        add_type(module, &poplin_py_server_spec, &state->server) < 0 ||
+        add_type(module, &poplin_py_client_machine_spec, &state->client_machine) < 0 ||
+        add_type(module, &poplin_py_session_machine_spec, &state->session_machine) < 0)
+        return -1;
+    return add_numbers(module) < 0 ? -1 : add_verbs(module);
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    poplin_py_state *state = PyModule_GetState(module);
+    Py_VISIT(state->credentials);
+    Py_VISIT(state->link);
+    Py_VISIT(state->call);
+    Py_VISIT(state->series);
+    Py_VISIT(state->server);
+    Py_VISIT(state->client_machine);
+    Py_VISIT(state->session_machine);
+    Py_VISIT(state->make_error);
+    return 0;
+}
+
+static int module_clear(PyObject *module) {
+    poplin_py_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->credentials);
+    Py_CLEAR(state->link);
+    Py_CLEAR(state->call);
+    Py_CLEAR(state->series);
+    Py_CLEAR(state->server);
+    Py_CLEAR(state->client_machine);
+    Py_CLEAR(state->session_machine);
+    Py_CLEAR(state->make_error);
+    return 0;
+}
+
+static void module_free(void *module) {
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+PyDoc_STRVAR(module_doc, "poplin's C core, as the package uses it. Private: use poplin.");
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,  .m_name = "poplin._core", .m_doc = module_doc,           .m_size = sizeof(poplin_py_state),
+    .m_methods = functions, .m_slots = slots,         .m_traverse = module_traverse, .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,306 @@
+/*
+ * server.c - the type Server: a listening server on a loop of its own, whose questions are pulled.
+ *
+ * It belongs to the thread that calls wait; only wake may be called from another. What the server lends from bytes
+ * objects comes back while the interpreter's lock is not held: it is put on a list and let go of at the next wait.
+ */
+#include "core.h"
+
+/* Questions that follow each other without a wait let the loop run at least this often, so that answers get out. */
+#define STEP_EVERY_MS 5
+
+#define SETTING(name, kind, member) \
+    { name, POPLIN_PY_##kind, offsetof(poplin_server_config, member) }
+static const poplin_py_setting settings[] = {
+    SETTING("host", STRING, host),
+    SETTING("port", U16, port),
+    SETTING("path", STRING, path),
+    SETTING("tls", ENUM, tls),
+    SETTING("loopback_protected", BOOL, loopback_protected),
+    SETTING("lock", ENUM, lock),
+    SETTING("max_sessions", SIZE, max_sessions),
+    SETTING("inactivity_ms", U32, inactivity_ms),
+    SETTING("handshake_ms", U32, handshake_ms),
+    SETTING("stall_ms", U32, stall_ms),
+    SETTING("allow_cleartext", BOOL, session.allow_cleartext),
+    SETTING("greeting", STRING, session.greeting),
+    SETTING("max_line", SIZE, session.max_line),
+    SETTING("max_messages", SIZE, session.max_messages),
+    {NULL, POPLIN_PY_BOOL, 0},
+};
+#undef SETTING
+
+static int listen_to(poplin_py_server *self, const poplin_server_config *config, poplin_error *error) {
+    int status = poplin_loop_new(&self->loop);
+    if (status == POPLIN_OK) {
+        status = poplin_questions_new(&self->questions);
+    }
+    if (status == POPLIN_OK) {
+        status =
+            poplin_server_new(self->loop, config, poplin_questions_backend(), self->questions, &self->server, error);
+    }
+    return status;
+}
+
+/* Server(settings, credentials or None): binds and listens. */
+static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *dictionary = NULL;
+    PyObject *credentials = NULL;
+    poplin_server_config config;
+    poplin_server_config_init(&config);
+    poplin_py_state *state = PyType_GetModuleState(type);
+    if (!PyArg_ParseTuple(arguments, "OO:Server", &dictionary, &credentials) ||
+        poplin_py_settings(dictionary, settings, &config) < 0 ||
+        poplin_py_credentials_of(state, credentials, &config.credentials) < 0) {
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    PyObject *self = allocate(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    poplin_error error = {0};
+    int status = listen_to((poplin_py_server *)self, &config, &error);
+    if (status != POPLIN_OK) {
+        poplin_py_raise(state, status, error.status == POPLIN_OK ? NULL : &error);
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+/* ---- the questions ---- */
+
+static PyObject *unique_id_list(const poplin_question *question) {
+    PyObject *list = PyList_New((Py_ssize_t)question->count);
+    for (size_t i = 0; list != NULL && i < question->count; i++) {
+        PyObject *unique_id = poplin_py_octets_text(question->unique_ids[i]);
+        if (unique_id == NULL || PyList_SetItem(list, (Py_ssize_t)i, unique_id) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+/* The question as a tuple that begins with its kind; the package knows what follows. Takes over what it hands back. */
+static PyObject *question_tuple(poplin_py_server *self, const poplin_question *question) {
+    const int kind = (int)question->kind;
+    const unsigned long long request = question->request;
+    PyObject *maildrop = question->maildrop;
+    PyObject *pieces = question->pieces;
+    switch (question->kind) {
+    case POPLIN_QUESTION_CHECK:
+        return Py_BuildValue("iKNN", kind, request, poplin_py_bytes(question->user),
+                             poplin_py_bytes(question->password));
+    case POPLIN_QUESTION_MAILDROP:
+        return Py_BuildValue("iKN", kind, request, poplin_py_bytes(question->user));
+    case POPLIN_QUESTION_BODY:
+        return Py_BuildValue("iKON", kind, request, maildrop, poplin_py_octets_text(question->unique_id));
+    case POPLIN_QUESTION_PIECE:
+        return Py_BuildValue("iKO", kind, request, pieces);
+    case POPLIN_QUESTION_PIECES_DONE:
+        return Py_BuildValue("iN", kind, pieces);
+    case POPLIN_QUESTION_COMMIT:
+        return Py_BuildValue("iKON", kind, request, maildrop, unique_id_list(question));
+    case POPLIN_QUESTION_CLOSE:
+        return Py_BuildValue("iNi", kind, maildrop, (int)question->outcome);
+    case POPLIN_QUESTION_PROBLEM:
+        break;
+    }
+    const poplin_error *error = question->error;
+    return Py_BuildValue("iN", kind, poplin_py_make_error(poplin_py_state_of((PyObject *)self), error->status, error));
+}
+
+PyDoc_STRVAR(take_doc, "take()\n--\n\nThe next question that is there already, or None.");
+
+static PyObject *server_take(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_server *self = (poplin_py_server *)object;
+    poplin_question question;
+    poplin_py_server_empty_trash(self);
+    if (poplin_questions_next(self->questions, &question) != POPLIN_OK) {
+        Py_RETURN_NONE;
+    }
+    return question_tuple(self, &question);
+}
+
+static int step(poplin_py_server *self, int milliseconds) {
+    int status;
+    self->busy = true;
+    Py_BEGIN_ALLOW_THREADS status = poplin_loop_step(self->loop, milliseconds);
+    Py_END_ALLOW_THREADS self->busy = false;
+    self->stepped = poplin_loop_now(self->loop);
+    return status;
+}
+
+PyDoc_STRVAR(wait_doc, "wait()\n--\n\nWait for the next question: a tuple; None: woken by wake.");
+
+static PyObject *server_wait(PyObject *object, PyObject *unused) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    if (!poplin_py_server_ready(self)) {
+        return NULL;
+    }
+    int status = POPLIN_OK;
+    if (poplin_loop_now(self->loop) - self->stepped >= STEP_EVERY_MS) {
+        status = step(self, 0);
+    }
+    for (;;) {
+        if (status < 0) {
+            return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+        }
+        if (PyErr_CheckSignals() < 0) {
+            return NULL;
+        }
+        if (self->woken) {
+            self->woken = false;
+            Py_RETURN_NONE;
+        }
+        PyObject *question = server_take(object, unused);
+        if (question != Py_None) {
+            return question;
+        }
+        Py_DECREF(question);
+        status = step(self, -1);
+    }
+}
+
+static void note_wake(void *argument) {
+    ((poplin_py_server *)argument)->woken = true;
+}
+
+PyDoc_STRVAR(wake_doc, "wake()\n--\n\nFrom any thread: has wait return None. False: not possible (after fork).");
+
+static PyObject *server_wake(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_server *self = (poplin_py_server *)object;
+    return PyBool_FromLong(poplin_loop_post(self->loop, note_wake, self) == POPLIN_OK);
+}
+
+/* ---- beginning and ending ---- */
+
+bool poplin_py_server_ready(poplin_py_server *self) {
+    if (self->server != NULL && !self->busy) {
+        return true;
+    }
+    poplin_py_raise_state(poplin_py_state_of((PyObject *)self),
+                          self->busy ? "this server is in use by another thread" : "this server is stopped");
+    return false;
+}
+
+PyDoc_STRVAR(start_doc, "start()\n--\n\nAccept connections.");
+
+static PyObject *server_start(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_server *self = (poplin_py_server *)object;
+    if (!poplin_py_server_ready(self)) {
+        return NULL;
+    }
+    int status = poplin_server_start(self->server);
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(port_doc, "port()\n--\n\nThe port bound; 0 for a Unix socket.");
+
+static PyObject *server_port(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_server *self = (poplin_py_server *)object;
+    if (!poplin_py_server_ready(self)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(poplin_server_port(self->server));
+}
+
+PyDoc_STRVAR(sessions_doc, "sessions()\n--\n\nHow many sessions are open.");
+
+static PyObject *server_sessions(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_server *self = (poplin_py_server *)object;
+    if (!poplin_py_server_ready(self)) {
+        return NULL;
+    }
+    return PyLong_FromSize_t(poplin_server_sessions(self->server));
+}
+
+PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the server; take gives what it asked last. Closing twice is peaceful.");
+
+static PyObject *server_close(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_server *self = (poplin_py_server *)object;
+    if (self->server != NULL) {
+        if (!poplin_py_server_ready(self)) {
+            return NULL;
+        }
+        poplin_server_free(self->server);
+        self->server = NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Lets go of what the questions nobody took hold of. */
+static void drop_questions(poplin_questions *questions) {
+    poplin_question question;
+    while (poplin_questions_next(questions, &question) == POPLIN_OK) {
+        if (question.kind == POPLIN_QUESTION_CLOSE) {
+            Py_DECREF((PyObject *)question.maildrop);
+        } else if (question.kind == POPLIN_QUESTION_PIECES_DONE) {
+            Py_DECREF((PyObject *)question.pieces);
+        }
+    }
+}
+
+static void server_dealloc(PyObject *object) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    poplin_server_free(self->server);
+    if (self->questions != NULL) {
+        drop_questions(self->questions);
+        poplin_questions_free(self->questions);
+    }
+    poplin_loop_free(self->loop);
+    poplin_py_server_empty_trash(self);
+    poplin_py_free(object);
+}
+
+PyDoc_STRVAR(accept_doc, "accept(request)\n--\n\nYes. False: too late, as for all answers.");
+PyDoc_STRVAR(refuse_doc, "refuse(request, status, text)\n--\n\nNo; status is one of the module's numbers.");
+PyDoc_STRVAR(open_doc,
+             "open(request, maildrop, entries)\n--\n\nA maildrop and its list of (unique-id, octets or None).");
+PyDoc_STRVAR(body_doc, "body(request, data)\n--\n\nA whole message; the bytes are kept until they are sent.");
+PyDoc_STRVAR(body_file_doc, "body_file(request, descriptor)\n--\n\nA message in a file; the descriptor is taken over.");
+PyDoc_STRVAR(pieces_doc, "pieces(request, pieces)\n--\n\nA message that will come in pieces.");
+PyDoc_STRVAR(piece_doc, "piece(request, data, last)\n--\n\nThe next piece.");
+
+static PyMethodDef methods[] = {
+    {"wait", server_wait, METH_NOARGS, wait_doc},
+    {"take", server_take, METH_NOARGS, take_doc},
+    {"wake", server_wake, METH_NOARGS, wake_doc},
+    {"start", server_start, METH_NOARGS, start_doc},
+    {"close", server_close, METH_NOARGS, close_doc},
+    {"port", server_port, METH_NOARGS, port_doc},
+    {"sessions", server_sessions, METH_NOARGS, sessions_doc},
+    {"accept", poplin_py_server_accept, METH_O, accept_doc},
+    {"refuse", poplin_py_server_refuse, METH_VARARGS, refuse_doc},
+    {"open", poplin_py_server_open, METH_VARARGS, open_doc},
+    {"body", poplin_py_server_body, METH_VARARGS, body_doc},
+    {"body_file", poplin_py_server_body_file, METH_VARARGS, body_file_doc},
+    {"pieces", poplin_py_server_pieces, METH_VARARGS, pieces_doc},
+    {"piece", poplin_py_server_piece, METH_VARARGS, piece_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, server_new},
+    {Py_tp_dealloc, server_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec poplin_py_server_spec = {
+    .name = "poplin._core.Server",
+    .basicsize = sizeof(poplin_py_server),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

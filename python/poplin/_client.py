@@ -1,0 +1,309 @@
+"""The client of one POP3 connection: the verbs, waiting in the calling thread."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self, overload
+
+from poplin import _core
+from poplin._errors import Refused, StateError
+from poplin._results import Listing, Message, Stat, UniqueID
+
+Sink = BinaryIO | os.PathLike[str] | Callable[[bytes], object]
+"""Where a message can be written: a binary file, a path, or what is called with each piece."""
+
+
+def secret_octets(name: str, value: str) -> bytes:
+    """A user name or password as it goes out. The message of the ValueError does not show it, nor does its context."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    try:
+        octets = value.encode("utf-8")
+    except UnicodeEncodeError:
+        octets = b""
+    if not octets:
+        raise ValueError(f"{name} is empty or cannot be written in UTF-8")
+    if any(forbidden in octets for forbidden in b"\0\r\n"):
+        raise ValueError(f"{name} holds a NUL or a line end, which no command can carry")
+    return octets
+
+
+class Client:
+    """
+    A connection to a POP3 server; `poplin.connect` makes it. One thread at a time may use it.
+
+    As a context manager it leaves with QUIT, which is when the server deletes what was marked; where the block raises,
+    the connection is dropped instead and nothing is deleted. A client that is forgotten warns (ResourceWarning), and
+    deletes nothing either.
+
+    Every verb that goes to the server can raise the exceptions of `poplin.Error`: `Refused` and its kinds for an
+    -ERR, after which the connection goes on; the others end it. Ctrl-C interrupts a wait and ends the connection.
+    """
+
+    def __init__(self, link: _core.Link, where: str) -> None:
+        """Not for scripts: use `poplin.connect`."""
+        self._link = link
+        self._where = where
+        self._open = True
+        self._series: _core.Series | None = None
+        self._greeting = ""
+        self._tls: str | None = None
+        self._mechanism: str | None = None
+
+    # ---- what is known without asking ----
+
+    @property
+    def greeting(self) -> str:
+        """The server's words when the connection was made."""
+        return self._greeting
+
+    @property
+    def tls(self) -> str | None:
+        """The connection's TLS in words, version and cipher; None where there is none."""
+        return self._tls
+
+    @property
+    def mechanism(self) -> str | None:
+        """How the login was done ("PLAIN", or "USER" for USER and PASS); None before it."""
+        return self._mechanism
+
+    @property
+    def capabilities(self) -> dict[str, tuple[str, ...]]:
+        """What the server announced last, as `capa` returns it, without asking again. StateError: closed."""
+        return {name: tuple(parameters.split()) for name, parameters in self._link.capabilities()}
+
+    # ---- the verbs ----
+
+    def stat(self) -> Stat:
+        """How many messages there are, and their octets together (STAT)."""
+        _, _, count, octets = self._run("STAT").reply()
+        return Stat(count, octets)
+
+    @overload
+    def list(self) -> builtins.list[Listing]: ...
+    @overload
+    def list(self, number: int) -> Listing: ...
+    def list(self, number: int | None = None) -> builtins.list[Listing] | Listing:
+        """The size of each message, or of one (LIST). Messages marked as deleted are left out, or refused."""
+        call = self._run("LIST", number)
+        if number is None:
+            return [Listing(*line) for line in call.sizes()]
+        return Listing(number, call.reply()[3])
+
+    @overload
+    def uidl(self) -> builtins.list[UniqueID]: ...
+    @overload
+    def uidl(self, number: int) -> UniqueID: ...
+    def uidl(self, number: int | None = None) -> builtins.list[UniqueID] | UniqueID:
+        """The unique-id of each message, or of one (UIDL). Refused where the server has none."""
+        call = self._run("UIDL", number)
+        if number is None:
+            return [UniqueID(*line) for line in call.unique_ids()]
+        return UniqueID(number, call.reply()[0])
+
+    @overload
+    def retr(self, number: int) -> bytes: ...
+    @overload
+    def retr(self, number: int, into: Sink) -> int: ...
+    def retr(self, number: int, into: Sink | None = None) -> bytes | int:
+        """
+        One message, CRLF line ends kept (RETR).
+
+        Without `into`, its octets. With it, they go piece by piece, in constant memory, to a binary file, to a path
+        (the file is replaced, and removed again should the message not come whole) or to a callable, and what is
+        returned is their number. What `into` raises comes through; the rest of the message is then dropped.
+        """
+        if into is None:
+            return self._run("RETR", number).body()
+        call = self._link.call(_core.VERBS["RETR"], number, 0, 0, True)
+        first = call.piece()
+        if first is None:
+            call.reply()
+        with _writer(into) as write:
+            piece = first
+            while piece is not None:
+                write(piece)
+                piece = call.piece()
+        return call.reply()[3]
+
+    def top(self, number: int, lines: int = 0) -> bytes:
+        """A message's header, the empty line, and the first lines of its body (TOP)."""
+        return self._run("TOP", number, lines).body()
+
+    def dele(self, number: int) -> None:
+        """
+        Mark a message as deleted (DELE); QUIT deletes it.
+
+        Inside a `retr_all` loop this is queued and returns at once; a refusal is then raised by the loop's next step,
+        or at the latest by `quit`.
+        """
+        if self._series is None:
+            self._run("DELE", number).reply()
+        else:
+            self._link.dele(number)
+
+    def rset(self) -> None:
+        """Take back all marks (RSET)."""
+        self._run("RSET").reply()
+
+    def noop(self) -> None:
+        """Do nothing, but hear from the server (NOOP)."""
+        self._run("NOOP").reply()
+
+    def capa(self) -> dict[str, tuple[str, ...]]:
+        """Ask what the server can do (CAPA): each capability with its parameters. Refused where it cannot tell."""
+        self._run("CAPA").reply()
+        return self.capabilities
+
+    def stls(self) -> None:
+        """
+        Start TLS (STLS), on a connection made with tls="never" and without login, and ask for the capabilities again.
+
+        TLSError, CertificateError: the connection is over. Refused: the server does not want to.
+        """
+        self._run("STLS").reply()
+        with contextlib.suppress(Refused):
+            self.capa()
+        self._refresh()
+
+    def login(self, user: str, password: str) -> None:
+        """
+        Log in, on a connection made without user=.
+
+        AuthError, InUse, Temporary: refused; the connection goes on and another attempt may follow. ValueError: user
+        or password cannot be sent.
+        """
+        call = self._link.login(secret_octets("user", user), secret_octets("password", password))
+        call.done(True)
+        call.reply()
+        self._refresh()
+
+    def quit(self) -> None:
+        """
+        Leave with QUIT: the server deletes what was marked. The client is closed afterwards, whatever happens.
+
+        Refused: the server could not delete all that was marked. Any other error: it may or may not have.
+        """
+        try:
+            self._run("QUIT").reply()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection without QUIT, so that nothing is deleted. Closing twice is peaceful."""
+        self._link.close()
+        self._open = False
+        self._series = None
+
+    # ---- messages ----
+
+    def messages(self) -> builtins.list[Message]:
+        """All messages with their sizes and unique-ids (LIST and UIDL in one go); nothing is fetched."""
+        sizes = self._call("LIST")
+        names = self._call("UIDL")
+        sizes.done(True)
+        sizes.reply()
+        names.done(True)
+        uids: dict[int, str] = {}
+        with contextlib.suppress(Refused):
+            names.reply()
+            uids = dict(names.unique_ids())
+        return [Message(self, number, uids.get(number), octets) for number, octets in sizes.sizes()]
+
+    def retr_all(self, numbers: Iterable[int | Message] | None = None) -> Iterator[Message]:
+        """
+        Fetch message after message, with `data` filled, the pipeline kept full: all, or those of `numbers`, each once.
+
+        No more is read ahead than the window. Other verbs may be used inside the loop: `dele` is queued; one that
+        waits holds the fetching up meanwhile. Leaving the loop early is fine. A refused message raises
+        Refused and ends the loop. Beginning another loop ends this one: its next step then raises StateError.
+        """
+        wanted = {message.number: message for message in self._wanted(numbers)}
+        if self._series is not None:
+            self._series.close()
+        series = self._link.retr_all([(message.number, message.octets) for message in wanted.values()])
+        self._series = series
+        try:
+            for number, data in series:
+                message = wanted.pop(number)
+                message.data = data
+                yield message
+            if wanted:
+                raise StateError("the loop was ended: another retr_all began, or the client was closed")
+        finally:
+            series.close()
+            if self._series is series:
+                self._series = None
+
+    def __iter__(self) -> Iterator[Message]:
+        """The same as `retr_all()`."""
+        return self.retr_all()
+
+    # ---- the rest ----
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:
+            self.close()
+        elif self._open:
+            self.quit()
+
+    def __repr__(self) -> str:
+        state = self._tls or "no TLS"
+        return f"<poplin.Client {self._where}, {state if self._open else 'closed'}>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):
+            warnings.warn(f"unclosed {self!r}: nothing was deleted", ResourceWarning, source=self, stacklevel=2)
+            self._link.close()
+
+    def _call(self, verb: str, number: int | None = None, lines: int = 0) -> _core.Call:
+        return self._link.call(_core.VERBS[verb], number, lines, 0, False)
+
+    def _run(self, verb: str, number: int | None = None, lines: int = 0) -> _core.Call:
+        """Sends a command and waits; an -ERR is raised."""
+        call = self._call(verb, number, lines)
+        call.done(True)
+        call.reply()
+        return call
+
+    def _wanted(self, numbers: Iterable[int | Message] | None) -> builtins.list[Message]:
+        """The messages to fetch; those given by number are looked up in a listing."""
+        if numbers is None:
+            return self.messages()
+        given = [*numbers]
+        if all(isinstance(one, Message) for one in given):
+            return [Message(self, one.number, one.uid, one.octets) for one in given if isinstance(one, Message)]
+        listed = {message.number: message for message in self.messages()}
+        chosen = [one.number if isinstance(one, Message) else one for one in given]
+        return [listed.get(number) or Message(self, number, None, 0) for number in chosen]
+
+    def _refresh(self) -> None:
+        """Notes what an opening, a login or TLS has changed."""
+        greeting, self._tls, _, _, self._mechanism = self._link.facts()
+        self._greeting = greeting or ""
+
+
+@contextlib.contextmanager
+def _writer(into: Sink) -> Iterator[Callable[[bytes], object]]:
+    """What writes one piece into a sink."""
+    if isinstance(into, os.PathLike):
+        path = Path(into)
+        try:
+            with path.open("wb") as file:
+                yield file.write
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    elif callable(into):
+        yield into
+    else:
+        yield into.write

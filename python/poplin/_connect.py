@@ -1,0 +1,162 @@
+"""How a client comes about: the address, the credentials, the settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Literal, TypedDict
+
+from poplin import _core
+from poplin._client import Client, secret_octets
+
+TLS = Literal["auto", "implicit", "stls", "never"]
+
+
+class Limits(TypedDict, total=False):
+    """What a server may send, at most, and how far a client reads ahead; each key may be left out."""
+
+    max_line: int
+    """Octets of a reply's first line or of a capability."""
+
+    max_listing: int
+    """Octets of one line of LIST or UIDL."""
+
+    max_listings: int
+    """Lines of one LIST or UIDL."""
+
+    max_capabilities: int
+    """Lines of CAPA."""
+
+    window_commands: int
+    """Commands sent ahead of their replies."""
+
+    window_octets: int
+    """Octets of content that they may bring."""
+
+
+def connect(
+    url: str | None = None,
+    *,
+    user: str | None = None,
+    password: str | Callable[[], str] | None = None,
+    tls: TLS = "auto",
+    ca_file: str | os.PathLike[str] | None = None,
+    ca_pem: str | None = None,
+    verify: bool = True,
+    client_cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    timeout: float = 60.0,
+    total_timeout: float | None = None,
+    path: str | os.PathLike[str] | None = None,
+    sock: socket.socket | None = None,
+    pipelining: bool | None = None,
+    strict: bool = False,
+    max_message: int | None = None,
+    limits: Limits | None = None,
+    loopback_protected: bool = True,
+) -> Client:
+    """
+    Connect to a POP3 server and, with `user`, log in.
+
+    url: "pop3s://host" (TLS from the first octet, port 995), "pop3://host" (port 110, STLS), with ":port" and "user@"
+        where wanted; a bare host means pop3s.
+    user, password: who logs in; `user` overrides the URL's. A callable is asked for the password. The strongest
+        mechanism is used that the server offers and the connection permits.
+    tls: "auto" does what the scheme says (and for pop3:// to a loopback address or a Unix socket needs no TLS);
+        "implicit", "stls" and "never" insist. Only "never" sends a password in clear over a network.
+    ca_file, ca_pem: the CAs to trust, instead of the system's; a file of PEM text, or the text.
+    verify: False accepts any certificate, which protects from nobody who is in the way.
+    client_cert: a PEM file with certificate and key, or two files.
+    timeout: seconds allowed for connecting, for the TLS handshake, and for the server's silence while it is
+        waited for; total_timeout: seconds allowed for one whole wait (None: no limit).
+    path: a Unix socket instead of a host; sock: a connected socket, which is taken over, also where this fails.
+    pipelining: False sends one command at a time, also where the server announces PIPELINING.
+    strict: forgive the server nothing that the RFCs do not.
+    max_message: octets of a message, at most; 0: no limit. limits: further ones.
+    loopback_protected: False treats a loopback address or Unix socket like any network.
+
+    Raises AuthError, InUse or Temporary where the login is refused, TLSError and CertificateError, Timeout,
+    NetworkError, ConnectionLost and the others of `poplin.Error`; ValueError where an argument cannot be meant.
+    """
+    if url is None and path is None and sock is None:
+        raise TypeError("connect() needs a URL or host, path= or sock=")
+    descriptor = None if sock is None else sock.detach()
+    try:
+        host, port, url_user, auth, mode = _core.parse_url("pop3://localhost" if url is None else url, tls)
+        if auth is not None:
+            raise ValueError("the URL names a mechanism (;AUTH=), which is not supported")
+        settings: dict[str, object] = {
+            "host": host,
+            "port": port,
+            "tls": mode,
+            "connect_ms": milliseconds("timeout", timeout),
+            "handshake_ms": milliseconds("timeout", timeout),
+            "reply_ms": milliseconds("timeout", timeout),
+            "total_ms": 0 if total_timeout is None else milliseconds("total_timeout", total_timeout),
+            "strict": strict,
+            "pipelining": pipelining is not False,
+            "loopback_protected": loopback_protected,
+            **(limits or {}),
+        }
+        if max_message is not None:
+            settings["max_message"] = max_message
+        if path is not None:
+            settings["path"] = os.fsencode(path)
+        login = _login(user or url_user, password)
+        credentials = _trust(ca_file, ca_pem, verify, client_cert)
+        if descriptor is not None:
+            settings["descriptor"] = descriptor
+        link = _core.Link(settings, credentials, *login)
+        descriptor = None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    client = Client(link, os.fsdecode(path) if path is not None else f"{host}:{port}")
+    try:
+        link.opened(True)
+        client._refresh()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def milliseconds(name: str, seconds: float) -> int:
+    """Seconds as the core counts time. ValueError: not above 0, or more than 49 days."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
+    if not 0 < seconds <= 0xFFFFFFFF / 1000:
+        raise ValueError(f"{name} must be more than 0 and at most 4294967 seconds")
+    return max(1, round(seconds * 1000))
+
+
+def _login(user: str | None, password: str | Callable[[], str] | None) -> tuple[bytes | None, bytes | None]:
+    if user is None:
+        if password is not None:
+            raise ValueError("password= is given, but neither user= nor a user in the URL")
+        return None, None
+    if password is None:
+        raise ValueError("there is a user, but no password=")
+    name = secret_octets("user", user)
+    return name, secret_octets("password", password() if callable(password) else password)
+
+
+def _trust(
+    ca_file: str | os.PathLike[str] | None,
+    ca_pem: str | None,
+    verify: bool,
+    client_cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]] | None,
+) -> _core.Credentials | None:
+    """What to trust and to show; None is the core's own default: the system's CAs."""
+    settings: dict[str, object] = {}
+    if not verify:
+        settings["verify"] = False
+    if ca_file is not None:
+        settings["ca_file"] = os.fsencode(ca_file)
+    if ca_pem is not None:
+        settings["ca_pem"] = ca_pem
+    if isinstance(client_cert, tuple):
+        settings["cert_file"], settings["key_file"] = map(os.fsencode, client_cert)
+    elif client_cert is not None:
+        settings["cert_file"] = os.fsencode(client_cert)
+    return _core.Credentials(settings) if settings else None

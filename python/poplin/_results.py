@@ -1,0 +1,93 @@
+"""What the client's verbs return, and a message as the client sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, overload
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from email.message import EmailMessage
+
+    from poplin._client import Client
+
+
+class Stat(NamedTuple):
+    """The maildrop in two numbers (STAT)."""
+
+    count: int  # type: ignore[assignment]  # a tuple has a method of this name
+    """Messages not marked as deleted."""
+
+    octets: int
+    """Their size together."""
+
+
+class Listing(NamedTuple):
+    """One message's size (LIST)."""
+
+    number: int
+    """The message's number in this session, from 1."""
+
+    octets: int
+    """Its size as the server announces it, line ends counted as two octets."""
+
+
+class UniqueID(NamedTuple):
+    """One message's name (UIDL)."""
+
+    number: int
+    """The message's number in this session, from 1."""
+
+    uid: str
+    """What the message is known by in this and all later sessions."""
+
+
+class Message:
+    """A message of a client's maildrop: listed by `Client.messages`, or fetched by `Client.retr_all`."""
+
+    __slots__ = ("_client", "data", "number", "octets", "uid")
+
+    number: int
+    """The message's number in this session, from 1."""
+
+    uid: str | None
+    """What it is known by in this and all later sessions; None where the server has no UIDL."""
+
+    octets: int
+    """Its size as the server announced it. What comes may differ."""
+
+    data: bytes | None
+    """The message, with CRLF line ends; None where it was only listed."""
+
+    def __init__(self, client: Client, number: int, uid: str | None, octets: int) -> None:
+        self._client = client
+        self.number = number
+        self.uid = uid
+        self.octets = octets
+        self.data = None
+
+    def __repr__(self) -> str:
+        return f"<poplin.Message {self.number} uid={self.uid!r} octets={self.octets}>"
+
+    @overload
+    def retr(self) -> bytes: ...
+    @overload
+    def retr(self, into: BinaryIO | os.PathLike[str] | Callable[[bytes], object]) -> int: ...
+    def retr(self, into: BinaryIO | os.PathLike[str] | Callable[[bytes], object] | None = None) -> bytes | int:
+        """Fetch it, as `Client.retr`. `data` stays as it is."""
+        return self._client.retr(self.number) if into is None else self._client.retr(self.number, into)
+
+    def top(self, lines: int = 0) -> bytes:
+        """Fetch its header and the first lines of its body, as `Client.top`."""
+        return self._client.top(self.number, lines)
+
+    def dele(self) -> None:
+        """Mark it as deleted, as `Client.dele`: inside a `retr_all` loop this returns at once."""
+        self._client.dele(self.number)
+
+    def email(self) -> EmailMessage:
+        """The message parsed by Python's `email` package, from `data`, or fetched first where that is None."""
+        import email
+        import email.policy
+
+        return email.message_from_bytes(self.retr() if self.data is None else self.data, policy=email.policy.default)

@@ -1,0 +1,61 @@
+"""What the Python face's tests share: servers with a script's backend, and a throw-away certificate."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from drops import Backend
+from hypothesis import HealthCheck, settings
+
+import poplin
+import poplin.testing
+
+# The same examples each time, however slow the machine: a test that fails, fails again.
+_STEADY: dict[str, Any] = {"deadline": None, "derandomize": True, "database": None}
+settings.register_profile("steady", suppress_health_check=list(HealthCheck), **_STEADY)
+settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def certificate() -> Iterator[poplin.testing.Certificate]:
+    """A certificate for localhost and the loopback addresses, with files."""
+    with poplin.testing.certificate() as made:
+        yield made
+
+
+Serve = Callable[..., tuple[poplin.Server, Backend]]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """
+    serve(mail, **settings) starts a server with alice's mail in it and gives it with its backend. At the end of the
+    test all are stopped, and an error in a backend is the test's.
+    """
+    with contextlib.ExitStack() as stack:
+        started: list[poplin.Server] = []
+
+        def start(mail: dict[str, Any] | None = None, **settings: Any) -> tuple[poplin.Server, Backend]:
+            backend = settings.pop("backend", None) or Backend(mail or {})
+            server = stack.enter_context(poplin.Server(backend, **settings))
+            started.append(server)
+            return server, backend
+
+        yield start
+        stack.close()
+        for server in started:
+            for error in server.errors:
+                raise error
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., poplin.Client]]:
+    """connect(server, **settings) logs alice in. At the end of the test what is still open is dropped."""
+    with contextlib.ExitStack() as stack:
+
+        def open_client(server: poplin.Server, **settings: Any) -> poplin.Client:
+            login = {"user": "alice", "password": "secret", "timeout": 20, **settings}
+            return stack.enter_context(contextlib.closing(poplin.connect(server.url, **login)))
+
+        yield open_client

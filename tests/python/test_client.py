@@ -1,0 +1,242 @@
+"""The client's verbs against poplin's own server."""
+
+import email.message
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drops import mail
+
+import poplin
+
+MAIL = {"m1": b"Subject: hello\n\nfirst\n", "m2": b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end"}
+WIRE = [b"Subject: hello\r\n\r\nfirst\r\n", b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end\r\n"]
+
+
+@pytest.fixture
+def pop(serve: Any, connect: Any) -> Any:
+    server, _ = serve(dict(MAIL))
+    return connect(server)
+
+
+def test_stat_list_and_uidl(pop: poplin.Client) -> None:
+    octets = [len(message) for message in WIRE]
+    assert pop.stat() == poplin.Stat(2, sum(octets))
+    assert repr(pop.stat()) == f"Stat(count=2, octets={sum(octets)})"
+    assert pop.list() == [poplin.Listing(1, octets[0]), poplin.Listing(2, octets[1])]
+    assert pop.list(2) == poplin.Listing(2, octets[1])
+    assert pop.uidl() == [poplin.UniqueID(1, "m1"), poplin.UniqueID(2, "m2")]
+    assert pop.uidl(1) == poplin.UniqueID(1, "m1")
+
+
+@pytest.mark.holds("T-FRM-9", "S")
+def test_retr_gives_the_octets_with_crlf_line_ends(pop: poplin.Client) -> None:
+    assert [pop.retr(1), pop.retr(2)] == WIRE
+
+
+def test_top_gives_header_and_first_lines(pop: poplin.Client) -> None:
+    assert pop.top(2) == b"Subject: dots\r\n\r\n"
+    assert pop.top(2, 1) == b"Subject: dots\r\n\r\n.\r\n"
+
+
+def test_retr_into_a_file_a_path_and_a_callable(pop: poplin.Client, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    assert pop.retr(2, into=file) == len(WIRE[1])
+    assert file.getvalue() == WIRE[1]
+    assert pop.retr(2, into=tmp_path / "mail") == len(WIRE[1])
+    assert (tmp_path / "mail").read_bytes() == WIRE[1]
+    pieces: list[bytes] = []
+    assert pop.retr(2, into=pieces.append) == len(WIRE[1])
+    assert b"".join(pieces) == WIRE[1]
+
+
+def test_a_refused_retr_leaves_the_path_alone(pop: poplin.Client, tmp_path: Path) -> None:
+    path = tmp_path / "mail"
+    path.write_bytes(b"before")
+    with pytest.raises(poplin.Refused):
+        pop.retr(3, into=path)
+    assert path.read_bytes() == b"before"
+
+
+def test_what_into_raises_comes_through_and_the_connection_goes_on(serve: Any, connect: Any, tmp_path: Path) -> None:
+    server, _ = serve(mail(2, 500_000))
+    pop = connect(server)
+
+    def full(piece: bytes) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        pop.retr(1, into=full)
+    with pytest.raises(TypeError):
+        pop.retr(1, into=io.StringIO())
+    assert pop.stat().count == 2
+    assert pop.retr(2).endswith(b"the end\r\n")
+
+
+def test_large_pieces_and_an_empty_message(serve: Any, connect: Any) -> None:
+    server, _ = serve({"large": b"x" * 76 + b"\r\n" + b"y" * 1_000_000 + b"\r\n", "empty": b""})
+    pop = connect(server)
+    sizes: list[int] = []
+    total = pop.retr(1, into=lambda piece: sizes.append(len(piece)))
+    assert total == sum(sizes) == 1_000_080
+    assert all(size >= 1 << 16 for size in sizes[:-1])
+    assert pop.retr(2) == b""
+    assert pop.retr(2, into=sizes.append) == 0
+
+
+def test_dele_and_rset(serve: Any, connect: Any) -> None:
+    server, backend = serve(dict(MAIL))
+    with connect(server) as pop:
+        pop.dele(1)
+        assert pop.stat().count == 1
+        with pytest.raises(poplin.Refused, match="RETR 1") as caught:
+            pop.retr(1)
+        assert caught.value.doing == "RETR 1"
+        assert caught.value.peer
+        pop.rset()
+        assert pop.stat().count == 2
+        pop.noop()
+        pop.dele(2)
+    backend.wait_closed()
+    assert backend.deleted == ["m2"]
+
+
+def test_messages_lists_and_fetches_nothing(pop: poplin.Client) -> None:
+    first, second = pop.messages()
+    assert (first.number, first.uid, first.octets, first.data) == (1, "m1", len(WIRE[0]), None)
+    assert second.retr() == WIRE[1]
+    assert second.top(0) == b"Subject: dots\r\n\r\n"
+    assert second.data is None
+    assert repr(first) == f"<poplin.Message 1 uid='m1' octets={len(WIRE[0])}>"
+    collected: list[bytes] = []
+    assert second.retr(into=collected.append) == len(WIRE[1])
+
+
+def test_email_parses_data_or_fetches_first(pop: poplin.Client) -> None:
+    listed = pop.messages()[0].email()
+    assert isinstance(listed, email.message.EmailMessage)
+    assert listed["subject"] == "hello"
+    assert [message.email()["subject"] for message in pop.retr_all()] == ["hello", "dots"]
+
+
+def test_what_is_known_without_asking(pop: poplin.Client, certificate: Any) -> None:
+    assert pop.greeting == "poplin ready"
+    assert pop.tls is None
+    assert pop.mechanism == "PLAIN"
+    assert pop.capabilities["SASL"] == ("PLAIN",)
+    assert pop.capa()["UIDL"] == ()
+
+
+def test_repr_and_errors_show_no_secret(serve: Any, connect: Any) -> None:
+    server, _ = serve()
+    pop = connect(server)
+    assert repr(pop) == f"<poplin.Client 127.0.0.1:{server.port}, no TLS>"
+    with pytest.raises(poplin.AuthError) as caught:
+        connect(server, password="not the s3cret")
+    assert "s3cret" not in repr(caught.value) + str(caught.value) + str(vars(caught.value))
+    assert caught.value.code == "AUTH"
+    assert caught.value.host == f"127.0.0.1:{server.port}"
+
+
+def test_login_after_connecting(serve: Any, connect: Any) -> None:
+    server, _ = serve(dict(MAIL))
+    pop = connect(server, user=None, password=None)
+    assert pop.mechanism is None
+    with pytest.raises(poplin.StateError):
+        pop.stat()
+    with pytest.raises(poplin.AuthError, match=r"^login at"):
+        pop.login("alice", "wrong")
+    pop.login("alice", "secret")
+    assert pop.mechanism == "PLAIN"
+    assert pop.stat().count == 2
+
+
+def test_a_password_may_be_a_function_and_the_user_in_the_url(serve: Any) -> None:
+    server, _ = serve(dict(MAIL))
+    url = server.url.replace("pop3://", "pop3://alice@")
+    with poplin.connect(url, password=lambda: "secret") as pop:
+        assert pop.stat().count == 2
+
+
+def test_a_unix_socket_and_a_socket_of_ones_own(serve: Any, tmp_path: Path) -> None:
+    import socket
+
+    path = tmp_path / "pop3.sock"
+    server, _ = serve(dict(MAIL), path=path)
+    assert server.port == 0
+    assert server.path == path
+    with pytest.raises(poplin.StateError):
+        _ = server.url
+    with poplin.connect(path=path, user="alice", password="secret") as pop:
+        assert pop.stat().count == 2
+    own = socket.socket(socket.AF_UNIX)
+    own.connect(str(path))
+    with poplin.connect("pop3://localhost", sock=own, user="alice", password="secret", loopback_protected=True) as pop:
+        assert pop.stat().count == 2
+    assert own.fileno() == -1
+
+
+def test_ipv6(serve: Any, connect: Any) -> None:
+    server, _ = serve(dict(MAIL), host="::1")
+    assert server.url == f"pop3://[::1]:{server.port}"
+    assert connect(server).stat().count == 2
+
+
+@pytest.mark.holds("T-API-2", "C")
+def test_an_exception_in_the_block_deletes_nothing(serve: Any, connect: Any) -> None:
+    server, backend = serve(dict(MAIL))
+    with pytest.raises(ZeroDivisionError), connect(server) as pop:
+        pop.dele(1)
+        _ = 1 / 0
+    backend.wait_closed()
+    assert backend.deleted == []
+
+
+@pytest.mark.holds("T-API-2", "C")
+def test_a_forgotten_client_warns_and_deletes_nothing(serve: Any) -> None:
+    server, backend = serve(dict(MAIL))
+    pop = poplin.connect(server.url, user="alice", password="secret")
+    pop.dele(1)
+    with pytest.warns(ResourceWarning, match=r"unclosed <poplin\.Client"):
+        del pop
+    backend.wait_closed()
+    assert backend.deleted == []
+
+
+def test_closing_twice_is_peaceful_and_verbs_then_say_so(pop: poplin.Client) -> None:
+    pop.quit()
+    pop.close()
+    with pytest.raises(poplin.StateError, match="closed"):
+        pop.stat()
+    with pytest.raises(poplin.StateError, match="closed"):
+        pop.quit()
+    with pop:
+        pass
+    assert "closed" in repr(pop)
+
+
+def test_exceptions_are_built_in_ones_too() -> None:
+    assert issubclass(poplin.Timeout, TimeoutError)
+    assert issubclass(poplin.ConnectionLost, ConnectionError)
+    assert issubclass(poplin.CertificateError, poplin.TLSError)
+    assert issubclass(poplin.NetworkError, OSError)
+    for kind in (poplin.AuthError, poplin.InUse, poplin.Temporary):
+        assert issubclass(kind, poplin.Refused)
+
+
+def test_exceptions_survive_pickling() -> None:
+    import pickle
+
+    error = poplin.Timeout("RETR 1: too slow", doing="RETR 1", host="h:1", reason="too slow", code=None)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is poplin.Timeout
+    assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+def test_nobody_listens(serve: Any) -> None:
+    server, _ = serve()
+    url = server.url
+    server.stop()
+    with pytest.raises(poplin.NetworkError):
+        poplin.connect(url)

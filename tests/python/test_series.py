@@ -1,0 +1,192 @@
+"""Message after message: the pipeline, and what may happen inside the loop."""
+
+from typing import Any
+
+import pytest
+from drops import mail
+from scripts import LOGIN, join
+
+import poplin
+from peer import Server, expect, send
+
+LISTING = [
+    expect(b"LIST\r\nUIDL\r\n"),
+    send(b"+OK\r\n1 4\r\n2 4\r\n3 4\r\n.\r\n+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n"),
+]
+
+
+def test_every_message_comes_whole_and_in_order(serve: Any, connect: Any) -> None:
+    content = mail(300, 5000)
+    server, _ = serve(dict(content))
+    fetched = [(message.number, message.uid, message.data) for message in connect(server).retr_all()]
+    assert fetched == [(number, uid, data) for number, (uid, data) in enumerate(content.items(), 1)]
+
+
+def test_only_some_numbers_each_once(serve: Any, connect: Any) -> None:
+    server, _ = serve(mail(5))
+    pop = connect(server)
+    assert [message.uid for message in pop.retr_all([4, 2, 4])] == ["uid-4", "uid-2"]
+    listed = pop.messages()
+    assert [message.uid for message in pop.retr_all(listed[3:])] == ["uid-4", "uid-5"]
+    assert [message.uid for message in pop.retr_all([listed[0], 2])] == ["uid-1", "uid-2"]
+    assert list(pop.retr_all([])) == []
+    assert [message.number for message in pop] == [1, 2, 3, 4, 5]
+
+
+def test_dele_in_the_loop_is_queued_and_made_at_quit(serve: Any, connect: Any) -> None:
+    server, backend = serve(mail(50, 5000))
+    with connect(server) as pop:
+        for message in pop.retr_all():
+            if message.number % 2:
+                message.dele()
+    backend.wait_closed()
+    assert backend.deleted == [f"uid-{number}" for number in range(1, 51, 2)]
+
+
+def test_dele_in_the_loop_does_not_wait_for_its_reply() -> None:
+    """The peer answers the DELE only after the last message, which it sends only when the DELE is there."""
+    script = [
+        *LOGIN,
+        *LISTING,
+        expect(b"RETR 1\r\nRETR 2\r\nRETR 3\r\n"),
+        send(b"+OK\r\nA\r\n.\r\n"),
+        expect(b"DELE 1\r\n"),
+        send(b"+OK\r\nB\r\n.\r\n+OK\r\nC\r\n.\r\n+OK deleted\r\n"),
+        expect(b"QUIT\r\n"),
+        send(b"+OK\r\n"),
+    ]
+    with Server(script) as peer, join(peer) as pop:
+        for message in pop.retr_all():
+            if message.number == 1:
+                message.dele()
+
+
+def test_a_refused_dele_is_raised_at_the_next_step() -> None:
+    script = [
+        *LOGIN,
+        *LISTING,
+        expect(b"RETR 1\r\nRETR 2\r\n"),
+        send(b"+OK\r\nA\r\n.\r\n"),
+        expect(b"DELE 1\r\n"),
+        send(b"+OK\r\nB\r\n.\r\n-ERR [SYS/TEMP] not now\r\n"),
+        expect(b"RETR 3\r\n"),
+        send(b"+OK\r\nC\r\n.\r\n"),
+        expect(b"QUIT\r\n"),
+        send(b"+OK\r\n"),
+    ]
+    with Server(script) as peer, join(peer, limits={"window_commands": 2}) as pop:
+        got = []
+        with pytest.raises(poplin.Temporary, match=r"DELE 1.*not now") as caught:
+            for message in pop.retr_all():
+                got.append(message.data)
+                if message.number == 1:
+                    message.dele()
+        assert got == [b"A\r\n", b"B\r\n"]
+        assert caught.value.code == "SYS/TEMP"
+
+
+def test_a_refused_dele_is_raised_by_quit_at_the_latest() -> None:
+    script = [
+        *LOGIN,
+        *LISTING,
+        expect(b"RETR 1\r\nRETR 2\r\nRETR 3\r\n"),
+        send(b"+OK\r\nA\r\n.\r\n+OK\r\nB\r\n.\r\n+OK\r\nC\r\n.\r\n"),
+        expect(b"DELE 3\r\n"),
+        expect(b"QUIT\r\n"),
+        send(b"-ERR not now\r\n+OK\r\n"),
+    ]
+    with Server(script) as peer:
+        pop = join(peer)
+        messages = pop.retr_all()
+        last = [next(messages), next(messages), next(messages)][-1]
+        last.dele()
+        with pytest.raises(poplin.Refused, match="DELE 3"):
+            pop.quit()
+        messages.close()
+
+
+def test_a_refused_message_raises_and_the_connection_goes_on() -> None:
+    script = [
+        *LOGIN,
+        *LISTING,
+        expect(b"RETR 1\r\nRETR 2\r\nRETR 3\r\n"),
+        send(b"+OK\r\nA\r\n.\r\n-ERR it is gone\r\n+OK\r\nC\r\n.\r\n"),
+        expect(b"NOOP\r\n"),
+        send(b"+OK\r\n"),
+        expect(b"QUIT\r\n"),
+        send(b"+OK\r\n"),
+    ]
+    with Server(script) as peer, join(peer) as pop:
+        with pytest.raises(poplin.Refused, match=r"RETR 2.*it is gone"):
+            list(pop.retr_all())
+        pop.noop()
+
+
+def test_an_early_break_and_the_next_command(serve: Any, connect: Any) -> None:
+    server, _ = serve(mail(200, 20_000))
+    pop = connect(server)
+    for message in pop.retr_all():
+        if message.number == 3:
+            break
+    assert pop.stat().count == 200
+    assert pop.retr(7).startswith(b"Subject: number 7\r\n")
+    assert sum(1 for _ in pop.retr_all()) == 200
+
+
+def test_verbs_that_wait_inside_the_loop(serve: Any, connect: Any) -> None:
+    server, _ = serve(mail(60, 3000))
+    pop = connect(server)
+    numbers = []
+    for message in pop.retr_all():
+        numbers.append(message.number)
+        assert pop.stat().count == 60
+        assert pop.top(61 - message.number).startswith(b"Subject: number %d\r\n" % (61 - message.number))
+        if message.number % 20 == 0:
+            assert len(pop.messages()) == 60
+    assert numbers == list(range(1, 61))
+
+
+def test_a_second_loop_ends_the_first_one_loudly(serve: Any, connect: Any) -> None:
+    server, _ = serve(mail(5))
+    pop = connect(server)
+    first = pop.retr_all()
+    next(first)
+    assert sum(1 for _ in pop.retr_all()) == 5
+    with pytest.raises(poplin.StateError):
+        next(first)
+    third = pop.retr_all()
+    next(third)
+    pop.close()
+    with pytest.raises(poplin.StateError):
+        next(third)
+
+
+def test_without_pipelining_commands_go_one_by_one() -> None:
+    script = [
+        *LOGIN,
+        expect(b"LIST\r\n"),
+        send(b"+OK\r\n1 4\r\n2 4\r\n.\r\n"),
+        expect(b"UIDL\r\n"),
+        send(b"-ERR what?\r\n"),
+        expect(b"RETR 1\r\n"),
+        send(b"+OK\r\nA\r\n.\r\n"),
+        expect(b"RETR 2\r\n"),
+        send(b"+OK\r\nB\r\n.\r\n"),
+        expect(b"QUIT\r\n"),
+        send(b"+OK\r\n"),
+    ]
+    with Server(script) as peer, join(peer, pipelining=False) as pop:
+        assert [(message.uid, message.data) for message in pop.retr_all()] == [(None, b"A\r\n"), (None, b"B\r\n")]
+
+
+@pytest.mark.holds("T-NUM-4", "C")
+def test_a_message_missing_in_uidl_has_no_uid() -> None:
+    script = [
+        *LOGIN,
+        expect(b"LIST\r\nUIDL\r\n"),
+        send(b"+OK\r\n2 4\r\n1 4\r\n.\r\n+OK\r\n2 b\r\n.\r\n"),
+        expect(b"QUIT\r\n"),
+        send(b"+OK\r\n"),
+    ]
+    with Server(script) as peer, join(peer) as pop:
+        assert [(message.number, message.uid) for message in pop.messages()] == [(2, "b"), (1, None)]
