@@ -1,0 +1,104 @@
+"""What is measured: the rows of the table and the clients in it. A new row or client is an entry here."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+BENCH = TOP / "bench"
+BUILD = TOP / "build" / "bench"
+LIBRARY = TOP / "build" / "cmake" / "libpoplin.a"
+PYTHON = TOP / "build" / "venv" / "bin" / "python"
+LUA_MODULE = TOP / "build" / "cmake" / "lua"
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One load. delay_ms is that of one way, so half a round trip."""
+
+    key: str
+    messages: int
+    octets: int
+    tls: bool = False
+    delay_ms: int = 0
+    server: str = "canned"
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        size = f"{self.octets // MIB} MiB" if self.octets >= MIB else f"{self.octets // KIB} KiB"
+        server = "the canned server" if self.server == "canned" else "poplin's server"
+        far = f", {2 * self.delay_ms} ms away" if self.delay_ms else ""
+        return f"{self.messages:,} messages of {size}, {'TLS' if self.tls else 'plain'}, from {server}{far}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    """A program that fetches (see job.h for how it is spoken to), what it needs, and what is promised of it."""
+
+    name: str
+    command: Sequence[str | Path]
+    needs: Sequence[Path] = ()  # it is left out where one of them is missing
+    environment: Sequence[tuple[str, str]] = ()
+    promise: float | None = None  # times the bare reader, at the most
+    promise_far: float | None = None  # the same where the server is far away
+
+    def missing(self) -> str | None:
+        """Name what is missing, or None."""
+        return next((str(path) for path in self.needs if not path.exists()), None)
+
+
+# How a C program is compiled: the libraries that pkg-config knows, and whether it links poplin.
+PROGRAMS: dict[str, tuple[Sequence[str], bool]] = {
+    "canned": (["gnutls"], True),
+    "server": (["gnutls", "libuv"], True),
+    "relay": ([], False),
+    "bare": (["gnutls"], False),
+    "poplin_client": (["gnutls", "libuv"], True),
+    "curl_client": (["libcurl"], False),
+}
+
+BARE = "bare reader, C"
+
+LUA_PATHS = (
+    ("LUA_PATH", f"{TOP}/lua/?.lua;{TOP}/lua/?/init.lua;;"),
+    ("LUA_CPATH", f"{LUA_MODULE}/?.so;;"),
+)
+
+CLIENTS = [
+    Client(BARE, [BUILD / "bare"]),
+    Client("poplin, C", [BUILD / "poplin_client"], promise=1.5, promise_far=1.2),
+    Client("poplin, Python", [PYTHON, BENCH / "poplin_client.py"], needs=[PYTHON], promise=2.5, promise_far=1.2),
+    Client(
+        "poplin, Lua",
+        [shutil.which("lua5.4") or "lua5.4", BENCH / "poplin_client.lua"],
+        needs=[LUA_MODULE, TOP / "lua" / "poplin"],
+        environment=LUA_PATHS,
+        promise=2.5,
+        promise_far=1.2,
+    ),
+    Client("poplib", [PYTHON if PYTHON.exists() else "python3", BENCH / "poplib_client.py"]),
+    Client("libcurl, one handle, C", [BUILD / "curl_client"], needs=[BUILD / "curl_client"]),
+    Client("mpop", ["mpop"], needs=[Path(shutil.which("mpop") or "/usr/bin/mpop")]),
+]
+
+ROWS = [
+    Row("small", 10_000, 4 * KIB),
+    Row("small-tls", 10_000, 4 * KIB, tls=True),
+    Row("large", 40, 5 * MIB),
+    Row("large-tls", 40, 5 * MIB, tls=True),
+    Row("far", 500, 4 * KIB, delay_ms=20),
+    Row("server-small", 10_000, 4 * KIB, server="server"),
+    Row("server-small-tls", 10_000, 4 * KIB, tls=True, server="server"),
+    Row("server-large", 40, 5 * MIB, server="server"),
+    Row("server-large-tls", 40, 5 * MIB, tls=True, server="server"),
+]
+
+
+def environment_of(client: Client) -> dict[str, str]:
+    """Give the environment that the client runs in."""
+    return {**os.environ, **dict(client.environment)}
