@@ -10,8 +10,11 @@ that crashed, hung or ran nothing counts as a failure whatever it printed. The l
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -147,24 +150,26 @@ class Suites:
         self, suite: str, report: Path, command: list[str], environment: Mapping[str, str], show: bool = False
     ) -> tuple[Run, list[str]]:
         """Runs one test program to its end, or to its time limit."""
-        limit = 1800 if suite in ("valgrind", "interop") or suite.startswith("asan") else 540
-        try:
-            done = subprocess.run(
+        limit = 1800 if suite in ("valgrind", "interop") or suite.startswith("asan") else 400
+        environment = {**os.environ, "PEER": f"{PYTHON} {ROOT / 'tests/peer'}", **environment}
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, "PEER": f"{PYTHON} {ROOT / 'tests/peer'}", **environment},
+                env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=None if show else subprocess.PIPE,
-                stderr=None if show else subprocess.STDOUT,
-                timeout=limit,
-                text=True,
-                errors="replace",
-                check=False,
+                stdout=None if show else said,
+                stderr=None if show else said,
+                start_new_session=True,
             )
-            status, output = done.returncode, done.stdout or ""
-        except subprocess.TimeoutExpired as expired:
-            status = 124
-            output = (expired.stdout or b"").decode(errors="replace") + f"\nended after {limit} s"
+            try:
+                status = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                status = process.wait()
+                said.write(f"\nended after {limit} s".encode())
+            said.seek(0)
+            output = said.read().decode(errors="replace")
         read = read_report(report)
         name = Path(command[-1]).name if suite.endswith(("c", "valgrind")) else suite
         return Run(name, status, output, read[0] if read else None), read[1] if read else []
@@ -181,7 +186,6 @@ class Suites:
         if total == Counts():
             print(f"---- {suite} has no tests")
             total = Counts(failed=1)
-        print(f"[{suite}] {total}", flush=True)
         return total
 
 
@@ -208,11 +212,14 @@ def main(door: str, names: list[str]) -> int:
     total = Counts()
     for name in names:
         print(f"[{name}]", flush=True)
+        started = time.monotonic()
         try:
-            total += suites.table[name]()
+            counts = suites.table[name]()
         except (OSError, subprocess.SubprocessError) as error:
             print(f"---- {name} could not be run: {error}")
-            total += Counts(failed=1)
+            counts = Counts(failed=1)
+        print(f"[{name}] {counts}, in {time.monotonic() - started:.0f} s", flush=True)
+        total += counts
     print(total, flush=True)
     return 1 if total.failed else 0
 

@@ -178,6 +178,8 @@ static int take(poplin_asker *asker, const poplin_client_event *event, bool aske
         return POPLIN_OK;
     }
     drop_taken(series);
+    if (!asked)
+        take_back(series); /* what is in flight is kept, and nothing is added to it */
     if (event->kind == POPLIN_CLIENT_REPLY)
         status = begin(series, event);
     else if (event->kind == POPLIN_CLIENT_BODY)
@@ -218,8 +220,11 @@ int poplin_series_next(poplin_series *series, poplin_message *message) {
 
     drop_taken(series);
     status = poplin_calls_refused(link);
-    while (status == POPLIN_OK && !has_message(series))
+    while (status == POPLIN_OK && !has_message(series)) {
         status = go_on(series);
+        if (status == POPLIN_OK)
+            status = poplin_calls_refused(link); /* told in the order of the replies, however they were cut */
+    }
     if (status == POPLIN_OK) {
         *message = series->first->message;
         message->body = poplin_gather_body(&series->first->content);

@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop/listen.h"
+
 enum { ENCRYPT_OCTETS = 64 << 10, DISCARD_OCTETS = 16 << 10, DISCARD_ROUNDS = 16 };
 
 /* ---- buffers ---- */
@@ -152,19 +154,6 @@ static void happened(void *context, int events) {
         poplin_ready_queue(transport->ready);
 }
 
-static bool is_loopback(int descriptor) {
-    struct sockaddr_storage peer = {0};
-    socklen_t size = sizeof peer;
-    if (getpeername(descriptor, (struct sockaddr *)&peer, &size) != 0)
-        return false;
-    if (peer.ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == 127;
-    if (peer.ss_family != AF_INET6)
-        return peer.ss_family == AF_UNIX;
-    const struct in6_addr *address = &((const struct sockaddr_in6 *)&peer)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
-}
-
 static void set_up(int descriptor) {
     int flags = fcntl(descriptor, F_GETFD), on = 1;
     if (flags >= 0)
@@ -177,7 +166,7 @@ int poplin_transport_init(poplin_transport *transport, poplin_loop *loop, int de
                           poplin_ready *ready) {
     *transport = (poplin_transport){.loop = loop, .ready = ready, .pool = pool};
     set_up(descriptor);
-    transport->loopback = is_loopback(descriptor);
+    transport->loopback = poplin_peer_is_local(descriptor);
     int status = poplin_watch_new(loop, descriptor, happened, transport, &transport->watch);
     if (status != POPLIN_OK) {
         int error = errno;

@@ -7,19 +7,79 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How a set of unique-ids is hashed: open addressing; a slot holds an index plus one, 0 is empty. */
-struct set {
-    uint32_t *slots;
-    size_t mask;
+/*
+ * What a million messages take is far larger than the caches. So memory that will be needed is asked for this many messages
+ * ahead, for the waits to overlap.
+ */
+enum { AHEAD = 16 };
+
+/* ---- copying ---- */
+
+/* Makes room for so many messages in one piece. */
+static bool allocate(poplin_mailbox *mailbox, const poplin_listing *messages, size_t count) {
+    size_t table = count * sizeof *mailbox->messages, marks = count / 8 + 1, space = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t size = messages[i].unique_id.size;
+
+        space += 1 + (size < POPLIN_UNIQUE_ID_MAX ? size : POPLIN_UNIQUE_ID_MAX); /* a longer one is refused */
+    }
+    char *memory = malloc(table + marks + space);
+
+    if (memory == NULL)
+        return false;
+    *mailbox = (poplin_mailbox){
+        .messages = (poplin_message *)(void *)memory,
+        .marks = (unsigned char *)memory + table,
+        .unique_ids = memory + table + marks,
+    };
+    memset(mailbox->marks, 0, marks);
+    return true;
+}
+
+/* Copies one message behind the others, its unique-id to *at. False: it is wrong, whatever the others are. */
+static bool append(poplin_mailbox *mailbox, const poplin_listing *message, size_t *at) {
+    poplin_slice unique_id = message->unique_id;
+    bool known = message->octets != POPLIN_OCTETS_UNKNOWN;
+
+    if (!poplin_unique_id_valid(unique_id) || (known && message->octets > INT64_MAX - mailbox->octets))
+        return false;
+    mailbox->messages[mailbox->count++] = (poplin_message){message->octets, *at};
+    mailbox->unique_ids[*at] = (char)unique_id.size;
+    memcpy(mailbox->unique_ids + *at + 1, unique_id.data, unique_id.size);
+    *at += 1 + unique_id.size;
+    mailbox->octets += known ? message->octets : 0;
+    mailbox->unmeasured += !known;
+    return true;
+}
+
+/* Copies the messages, up to the first that is wrong. */
+static void copy(poplin_mailbox *mailbox, const poplin_listing *messages, size_t count) {
+    size_t at = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (count - i > AHEAD)
+            __builtin_prefetch(messages[i + AHEAD].unique_id.data);
+        if (!append(mailbox, &messages[i], &at))
+            return;
+    }
+}
+
+/* ---- unique-ids that stand twice ---- */
+
+/*
+ * A set of unique-ids, by open addressing. A slot holds an index plus one (0 is empty) and a part of the hash, so that a
+ * slot taken by another unique-id is passed without a look at that one.
+ */
+struct slot {
+    uint32_t occupant;
+    uint32_t tag;
 };
 
-static uint64_t hash(poplin_slice octets) {
-    uint64_t value = 0xCBF29CE484222325u; /* FNV-1a */
-
-    for (size_t i = 0; i < octets.size; i++)
-        value = (value ^ (unsigned char)octets.data[i]) * 0x100000001B3u;
-    return value ^ value >> 32;
-}
+struct set {
+    struct slot *slots;
+    size_t mask;
+};
 
 static bool make_set(struct set *set, size_t count) {
     size_t size = 2;
@@ -30,82 +90,78 @@ static bool make_set(struct set *set, size_t count) {
     return set->slots != NULL;
 }
 
-/* Adds messages[index]; false: an equal unique-id is in the set. */
-static bool add(struct set *set, const poplin_listing *messages, size_t index) {
-    size_t at = (size_t)hash(messages[index].unique_id) & set->mask;
+/* Eight octets at a time, what is left of them padded. */
+static uint64_t hash(poplin_slice octets) {
+    uint64_t value = octets.size;
 
-    for (; set->slots[at] != 0; at = (at + 1) & set->mask)
-        if (poplin_slice_equal(messages[set->slots[at] - 1].unique_id, messages[index].unique_id))
-            return false;
-    set->slots[at] = (uint32_t)index + 1;
-    return true;
-}
+    for (size_t at = 0; at < octets.size; at += sizeof value) {
+        size_t left = octets.size - at;
+        uint64_t word = 0;
 
-/* Checks each message; *space becomes what the unique-ids take. */
-static int check(const poplin_listing *messages, size_t count, size_t *space, size_t *bad) {
-    int result = POPLIN_OK;
-    uint64_t octets = 0;
-    struct set set;
-
-    if (!make_set(&set, count))
-        return POPLIN_ERR_NOMEM;
-    for (size_t i = 0; i < count && result == POPLIN_OK; i++) {
-        uint64_t size = messages[i].octets == POPLIN_OCTETS_UNKNOWN ? 0 : messages[i].octets;
-
-        *bad = i;
-        if (!poplin_unique_id_valid(messages[i].unique_id) || size > INT64_MAX - octets || !add(&set, messages, i))
-            result = POPLIN_ERR_PROTOCOL;
-        octets += size;
-        *space += 1 + messages[i].unique_id.size;
+        memcpy(&word, octets.data + at, left < sizeof word ? left : sizeof word);
+        value = (value ^ word) * 0x9E3779B97F4A7C15u; /* 2^64 divided by the golden ratio */
+        value ^= value >> 32;
     }
-    free(set.slots);
-    return result;
+    return value * 0x9E3779B97F4A7C15u;
 }
 
-/* Makes room for all in one piece. */
-static bool allocate(poplin_mailbox *mailbox, size_t count, size_t space) {
-    size_t table = count * sizeof *mailbox->messages, marks = count / 8 + 1;
-    char *memory = malloc(table + marks + space);
+/* Where the search for a hash begins. */
+static size_t home(const struct set *set, uint64_t hashed) {
+    return (size_t)(hashed >> 32) & set->mask;
+}
 
-    if (memory == NULL)
-        return false;
-    *mailbox = (poplin_mailbox){
-        .messages = (poplin_message *)(void *)memory,
-        .marks = (unsigned char *)memory + table,
-        .unique_ids = memory + table + marks,
-        .count = count,
-    };
-    memset(mailbox->marks, 0, marks);
+/* Adds the unique-id of the message at index; false: an equal one is in the set. */
+static bool add(struct set *set, const poplin_mailbox *mailbox, size_t index, uint64_t hashed) {
+    poplin_slice unique_id = poplin_mailbox_unique_id(mailbox, index);
+    struct slot mine = {(uint32_t)index + 1, (uint32_t)hashed};
+    size_t at = home(set, hashed);
+
+    for (const struct slot *slot; (slot = &set->slots[at])->occupant != 0; at = (at + 1) & set->mask)
+        if (slot->tag == mine.tag &&
+            poplin_slice_equal(poplin_mailbox_unique_id(mailbox, slot->occupant - 1), unique_id))
+            return false;
+    set->slots[at] = mine;
     return true;
+}
+
+/* The index of the first message whose unique-id an earlier one has; the mailbox's count: there is none. */
+static size_t first_double(const poplin_mailbox *mailbox, struct set *set) {
+    uint64_t hashed[AHEAD];
+
+    for (size_t i = 0; i < mailbox->count + AHEAD; i++) {
+        if (i >= AHEAD && !add(set, mailbox, i - AHEAD, hashed[i % AHEAD]))
+            return i - AHEAD;
+        if (i >= mailbox->count)
+            continue;
+        hashed[i % AHEAD] = hash(poplin_mailbox_unique_id(mailbox, i));
+        __builtin_prefetch(&set->slots[home(set, hashed[i % AHEAD])]);
+    }
+    return mailbox->count;
 }
 
 int poplin_mailbox_fill(poplin_mailbox *mailbox, const poplin_listing *messages, size_t count, size_t max,
                         size_t *bad) {
-    size_t space = 0, at = 0;
+    struct set set;
 
     *bad = max;
     if (count > max)
         return POPLIN_ERR_LIMIT;
-    int result = check(messages, count, &space, bad);
-
-    if (result < 0)
-        return result;
-    if (!allocate(mailbox, count, space))
+    if (!make_set(&set, count))
         return POPLIN_ERR_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        poplin_slice unique_id = messages[i].unique_id;
-
-        mailbox->messages[i] = (poplin_message){messages[i].octets, at};
-        mailbox->unique_ids[at] = (char)unique_id.size;
-        memcpy(mailbox->unique_ids + at + 1, unique_id.data, unique_id.size);
-        at += 1 + unique_id.size;
-        if (messages[i].octets == POPLIN_OCTETS_UNKNOWN)
-            mailbox->unmeasured++;
-        else
-            mailbox->octets += messages[i].octets;
+    if (!allocate(mailbox, messages, count)) {
+        free(set.slots);
+        return POPLIN_ERR_NOMEM;
     }
-    return POPLIN_OK;
+    copy(mailbox, messages, count);
+    *bad = first_double(mailbox, &set);
+    free(set.slots);
+    if (*bad == count)
+        return POPLIN_OK;
+    poplin_mailbox_free(mailbox);
+    return POPLIN_ERR_PROTOCOL;
 }
+
+/* ---- what the session asks ---- */
 
 void poplin_mailbox_free(poplin_mailbox *mailbox) {
     free(mailbox->messages);

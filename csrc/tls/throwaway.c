@@ -47,7 +47,7 @@ static bool identity_new(const char *name, identity *who) {
                                         0) >= 0 &&
            gnutls_x509_crt_set_version(certificate, 3) >= 0 && set_serial(certificate) &&
            gnutls_x509_crt_set_activation_time(certificate, now - DAY) >= 0 &&
-           gnutls_x509_crt_set_expiration_time(certificate, now + VALID_DAYS * DAY) >= 0 &&
+           gnutls_x509_crt_set_expiration_time(certificate, now + (time_t)VALID_DAYS * DAY) >= 0 &&
            gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, name, (unsigned)strlen(name)) >=
                0 &&
            gnutls_x509_crt_set_key(certificate, who->key) >= 0 &&

@@ -21,6 +21,7 @@ struct peer {
     poplin_loop *loop;
     int descriptor;
     poplin_tls *tls;
+    char lent[16384]; /* ciphertext that the filter was lent */
 };
 
 /* One end of a socket pair for the peer; returns the other one. */
@@ -29,7 +30,9 @@ static inline int peer_open(struct peer *peer, poplin_loop *loop) {
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-    *peer = (struct peer){.loop = loop, .descriptor = pair[0]};
+    peer->loop = loop;
+    peer->descriptor = pair[0];
+    peer->tls = NULL;
     return pair[1];
 }
 
@@ -87,16 +90,21 @@ static inline size_t peer_receive(struct peer *peer, char *buffer, size_t size) 
     }
 }
 
+/* Lends the filter what comes next. */
+static inline void peer_lend(struct peer *peer) {
+    size_t got = peer_receive(peer, peer->lent, sizeof peer->lent);
+
+    assert_true(got > 0);
+    assert_int_equal(poplin_tls_input(peer->tls, peer->lent, got), POPLIN_OK);
+}
+
 /* The server's side of a handshake. */
 static inline void peer_shake(struct peer *peer, poplin_tls_credentials *credentials) {
-    char buffer[16384];
     int status = POPLIN_NEED_INPUT;
 
     assert_int_equal(poplin_tls_server_new(credentials, &peer->tls), POPLIN_OK);
     while (status == POPLIN_NEED_INPUT) {
-        size_t got = peer_receive(peer, buffer, sizeof buffer);
-        assert_true(got > 0);
-        assert_int_equal(poplin_tls_input(peer->tls, buffer, got), POPLIN_OK);
+        peer_lend(peer);
         status = poplin_tls_handshake(peer->tls);
         peer_flush(peer);
     }
@@ -105,7 +113,6 @@ static inline void peer_shake(struct peer *peer, poplin_tls_credentials *credent
 
 /* At most size octets of what the link sends, decrypted; 0: it has closed, or sent close_notify. */
 static inline size_t peer_read(struct peer *peer, char *buffer, size_t size) {
-    char cipher[16384];
     size_t got = 0;
 
     if (!peer->tls)
@@ -117,9 +124,7 @@ static inline size_t peer_read(struct peer *peer, char *buffer, size_t size) {
         if (status == POPLIN_END)
             return 0;
         assert_int_equal(status, POPLIN_NEED_INPUT);
-        size_t received = peer_receive(peer, cipher, sizeof cipher);
-        assert_true(received > 0);
-        assert_int_equal(poplin_tls_input(peer->tls, cipher, received), POPLIN_OK);
+        peer_lend(peer);
     }
 }
 

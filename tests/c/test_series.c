@@ -222,15 +222,15 @@ static void a_refused_deletion_is_told_by_the_next_step_once(void **state) {
     say_message(linked, 2);
     peer_say(&linked->peer, "-ERR [SYS/PERM] read only\r\n");
     expect_message(linked, series, 2);
-    assert_int_equal(poplin_series_next(series, &message), POPLIN_NEED_INPUT);
+    assert_int_equal(poplin_series_next(series, &message), POPLIN_ERR_REFUSED);
+    assert_string_equal(poplin_link_refusal(linked->link)->doing, "DELE 1");
+    assert_int_equal(poplin_link_refusal(linked->link)->code, POPLIN_CODE_SYS_PERM);
+    assert_int_equal(poplin_series_next(series, &message), POPLIN_NEED_INPUT); /* and the series goes on */
     hear_retr(linked, 3, 4);
     say_message(linked, 3);
     say_message(linked, 4);
-    expect_message(linked, series, 3); /* the refusal has come meanwhile: the next step tells it */
-    assert_int_equal(linked_next(linked, series, &message), POPLIN_ERR_REFUSED);
-    assert_string_equal(poplin_link_refusal(linked->link)->doing, "DELE 1");
-    assert_int_equal(poplin_link_refusal(linked->link)->code, POPLIN_CODE_SYS_PERM);
-    expect_message(linked, series, 4); /* and loses nothing */
+    expect_message(linked, series, 3);
+    expect_message(linked, series, 4);
     expect_end(linked, series);
     poplin_series_free(series);
     linked_exchange(linked, POPLIN_QUIT, "QUIT\r\n", "+OK\r\n");
@@ -337,10 +337,10 @@ static void the_message_taken_does_not_count_as_kept(void **state) {
     hear_retr(linked, 1, 2);
     say_message(linked, 1);
     expect_message(linked, series, 1);
+    say_message(linked, 2);
     linked_step(linked);
     hear_retr(linked, 3, 3); /* the window was filled again while the host looked at the first */
     poplin_call *noop = linked_call(linked, POPLIN_NOOP, 0, false);
-    say_message(linked, 2);
     say_message(linked, 3);
     assert_int_equal(poplin_call_done(noop), POPLIN_NEED_INPUT);
     peer_hear(&linked->peer, "NOOP\r\n");
@@ -407,10 +407,11 @@ static void quit_ends_the_series_behind_what_is_in_flight(void **state) {
     poplin_series *series = retrieve(linked, 3);
     hear_retr(linked, 1, 2);
     poplin_call *quit = linked_call(linked, POPLIN_QUIT, 0, false);
+    poplin_link_on_ready(linked->link, linked_go_on_call, quit);
     say_message(linked, 1);
     say_message(linked, 2);
-    assert_int_equal(poplin_call_done(quit), POPLIN_NEED_INPUT);
     peer_hear(&linked->peer, "QUIT\r\n");
+    poplin_link_on_ready(linked->link, NULL, NULL);
     peer_say(&linked->peer, "+OK\r\n");
     assert_int_equal(linked_done(linked, quit), POPLIN_OK);
     expect_message(linked, series, 1);
@@ -434,10 +435,16 @@ static void a_series_freed_early_is_drained_by_the_next_command(void **state) {
     expect_message(linked, series, 2);
     poplin_message message;
     assert_int_equal(poplin_series_next(series, &message), POPLIN_NEED_INPUT); /* in the middle of the third */
+    hear_retr(linked, 5, 6);
     poplin_series_free(series);
     poplin_call *stat = linked_call(linked, POPLIN_STAT, 0, false);
+    poplin_link_on_ready(linked->link, linked_go_on_call, stat);
+    peer_say(&linked->peer, "age\r\n.\r\n-ERR no\r\n");
     peer_hear(&linked->peer, "STAT\r\n"); /* and no further RETR */
-    peer_say(&linked->peer, "age\r\n.\r\n-ERR no\r\n+OK 30 3000\r\n");
+    poplin_link_on_ready(linked->link, NULL, NULL);
+    say_message(linked, 5);
+    say_message(linked, 6);
+    peer_say(&linked->peer, "+OK 30 3000\r\n");
     assert_int_equal(linked_reply(linked, stat)->count, 30);
     poplin_call_free(stat);
     assert_null(linked->link->calls.askers); /* it is gone with its last reply */

@@ -38,8 +38,9 @@ def library(prefix: Path) -> Path:
     return next(prefix.rglob("libpoplin.so")).parent
 
 
-def asked(pkg_config: str, *options: str) -> list[str]:
-    return shlex.split(run("pkg-config", *options, "poplin", PKG_CONFIG_PATH=pkg_config))
+def asked(pkg_config: str, *options: str, lines: bool = False) -> list[str]:
+    said = run("pkg-config", *options, "poplin", PKG_CONFIG_PATH=pkg_config)
+    return said.splitlines() if lines else shlex.split(said)
 
 
 def test_shared_library_by_pkg_config(pkg_config: str, library: Path, tmp_path: Path) -> None:
@@ -50,8 +51,11 @@ def test_shared_library_by_pkg_config(pkg_config: str, library: Path, tmp_path: 
 
 
 def test_static_library_by_pkg_config(pkg_config: str, tmp_path: Path) -> None:
-    flags = asked(pkg_config, "--static", "--cflags", "--libs")
-    static = ["-l:libpoplin.a" if flag == "-lpoplin" else flag for flag in flags]
+    """With the static library and what poplin.pc says it needs; that may be shared."""
+    needs = [requirement.split()[0] for requirement in asked(pkg_config, "--print-requires-private", lines=True)]
+    assert needs
+    libraries = shlex.split(run("pkg-config", "--libs", *needs))
+    static = [*asked(pkg_config, "--cflags", "--libs-only-L"), "-l:libpoplin.a", *libraries, "-pthread"]
     run("gcc", "-std=c17", HERE / "consumer.c", "-o", tmp_path / "consumer", *static)
     assert [run(tmp_path / "consumer")] == asked(pkg_config, "--modversion")
 

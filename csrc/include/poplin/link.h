@@ -22,7 +22,8 @@ extern "C" {
 typedef struct poplin_link poplin_link;
 
 typedef struct poplin_link_config {
-    const char *host; /* name or IP literal; also, with path or descriptor too, the name that the certificate is checked for */
+    const char
+        *host; /* name or IP literal; also, with path or descriptor too, the name that the certificate is checked for */
     uint16_t port;
     const char *path; /* a Unix socket instead of host and port */
     int descriptor;   /* a connected stream socket instead of both, or -1; the link owns it from open on, also
