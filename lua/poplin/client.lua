@@ -1,0 +1,489 @@
+--- The client: one connection to a POP3 server.
+--
+-- A method returns nil and an error object where something goes wrong; iterators raise it.
+
+local core = require "poplin.core"
+local task = require "poplin.task"
+
+local Client = { __name = "poplin.client" }
+Client.__index = Client
+
+-- A message of a listing. Its fields: number, uid (nil where the server has no unique-ids), octets, and in a loop of
+-- retr_all, data.
+local Message = { __name = "poplin.message" }
+Message.__index = Message
+
+-- ---- waiting ----
+
+-- Answers what `ask` answers, once that is no longer false: not yet.
+local function settled(link, object, ask, answer, ...)
+  if answer == false then
+    task.wait(link)
+    return settled(link, object, ask, ask(object))
+  end
+  return answer, ...
+end
+
+-- Sends a command and waits for its reply, which `ask` takes out of the call.
+local function run(self, ask, verb, number, lines)
+  task.check()
+  local call, err = self._link:call(verb, number, lines)
+  if not call then
+    return nil, err
+  end
+  return settled(self._link, call, call[ask], call[ask](call))
+end
+
+-- The same for a command whose reply holds nothing but success.
+local function run_plain(self, verb, number)
+  local text, err = run(self, "reply", verb, number)
+  if not text then
+    return nil, err
+  end
+  return true
+end
+
+-- ---- connecting ----
+
+local OPTIONS = {
+  user = true, password = true, tls = true, ca_file = true, ca_pem = true, verify = true, client_cert = true,
+  client_key = true, timeout = true, total_timeout = true, path = true, descriptor = true, pipelining = true,
+  strict = true, max_message = true, loopback_protected = true, limits = true,
+}
+
+local LIMITS = {
+  max_line = true, max_listing = true, max_listings = true, max_capabilities = true, window_commands = true,
+  window_octets = true,
+}
+
+local PASSED_ON = {
+  "ca_file", "ca_pem", "verify", "client_cert", "client_key", "path", "descriptor", "pipelining", "strict",
+  "max_message", "loopback_protected",
+}
+
+local function milliseconds(name, seconds)
+  if math.type(seconds) == nil or not (seconds > 0 and seconds <= 4294967) then
+    error(name .. " must be a number of seconds above 0", 0)
+  end
+  return math.max(1, math.tointeger(math.floor(seconds * 1000 + 0.5)))
+end
+
+local function check_names(given, known)
+  for name in pairs(given) do
+    if not known[name] then
+      error("unknown option: " .. tostring(name), 0)
+    end
+  end
+end
+
+-- What the core takes, from what the script gave.
+local function settings_of(host, port, mode, options)
+  local timeout = milliseconds("timeout", options.timeout or 60)
+  local settings = {
+    host = host, port = port, mode = mode,
+    connect_ms = timeout, handshake_ms = timeout, reply_ms = timeout,
+    total_ms = options.total_timeout and milliseconds("total_timeout", options.total_timeout) or nil,
+  }
+  for _, name in ipairs(PASSED_ON) do
+    settings[name] = options[name]
+  end
+  check_names(options.limits or {}, LIMITS)
+  for name, value in pairs(options.limits or {}) do
+    settings[name] = value
+  end
+  return settings
+end
+
+-- User and password, or neither.
+local function login_of(options, url_user)
+  local user = options.user or url_user
+  if not user then
+    if options.password ~= nil then
+      error("there is a password, but no user", 0)
+    end
+    return nil
+  end
+  local password = options.password
+  if type(password) == "function" then
+    password = password(user)
+  end
+  if type(user) ~= "string" or type(password) ~= "string" then
+    error("there is a user, but no password: it must be a string, or a function that returns one", 0)
+  end
+  return user, password
+end
+
+-- Notes what an opening, a login or TLS has changed.
+local function refresh(self)
+  self.greeting, self.tls, self.mechanism = self._link:facts()
+end
+
+local function open(url, options)
+  check_names(options, OPTIONS)
+  if url == nil and options.path == nil and options.descriptor == nil then
+    error("a URL or host is needed, or path or descriptor", 0)
+  end
+  local host, port, user, auth, mode = core.parse_url(url or "pop3://localhost", options.tls or "auto")
+  if not host then
+    return nil, port
+  elseif auth then
+    return nil, core.error("unsupported", "the URL names a mechanism (;AUTH=), which is not supported")
+  end
+  local name, password = login_of(options, user)
+  local link, err = core.open(task.loop(), settings_of(host, port, mode, options), name, password)
+  if not link then
+    return nil, err
+  end
+  return link, options.path or host .. ":" .. port
+end
+
+--- Connects and, with a user, logs in: a client, or nil and an error. See docs/lua.md for the options.
+function Client.connect(url, options)
+  task.check()
+  local ok, link, where = pcall(open, url, options or {})
+  if not ok then
+    error(type(link) == "string" and "poplin.connect: " .. link or link, 0)
+  elseif not link then
+    return nil, where
+  end
+  local self = setmetatable({ _link = link, _where = where, _marks = 0, _open = true }, Client)
+  local opened, err = settled(link, link, link.opened, link:opened())
+  if not opened then
+    self:close()
+    return nil, err
+  end
+  refresh(self)
+  return self
+end
+
+--- Logs in, on a connection made without a user. After a refusal another attempt may follow.
+function Client:login(user, password)
+  task.check()
+  local call, err = self._link:login(user, password)
+  if not call then
+    return nil, err
+  end
+  local text, refusal = settled(self._link, call, call.reply, call:reply())
+  if not text then
+    return nil, refusal
+  end
+  refresh(self)
+  return true
+end
+
+--- Starts TLS (STLS), on a connection made with tls = "never" and not logged in yet.
+function Client:stls()
+  local ok, err = run_plain(self, "STLS")
+  if not ok then
+    return nil, err
+  end
+  ok, err = self:capa()
+  refresh(self)
+  if not ok and err.kind ~= "refused" then
+    return nil, err
+  end
+  return true
+end
+
+-- ---- the verbs ----
+
+--- How many messages there are, and their octets together.
+function Client:stat()
+  local text, count, octets = run(self, "reply", "STAT")
+  if not text then
+    return nil, count
+  end
+  return count, octets
+end
+
+--- With a number its octets; without, an array of { number = n, octets = n }. Messages marked as deleted are left out.
+function Client:list(number)
+  if number == nil then
+    return run(self, "listings", "LIST")
+  end
+  local text, err, octets = run(self, "reply", "LIST", number)
+  if not text then
+    return nil, err
+  end
+  return octets
+end
+
+--- With a number its unique-id; without, an array of { number = n, uid = s }.
+function Client:uidl(number)
+  if number == nil then
+    return run(self, "unique_ids", "UIDL")
+  end
+  local uid, err = run(self, "reply", "UIDL", number)
+  if not uid then
+    return nil, err
+  end
+  return uid
+end
+
+-- What takes a message's pieces: true, or nil and an error.
+local function writer(into)
+  if type(into) == "function" then
+    return function(piece)
+      into(piece)
+      return true
+    end
+  end
+  return function(piece)
+    local ok, reason = into:write(piece)
+    if not ok then
+      return nil, core.error("io", tostring(reason))
+    end
+    return true
+  end
+end
+
+local function retr_into(self, number, into)
+  local write = writer(into)
+  task.check()
+  local call <close>, err = self._link:call("RETR", number, nil, true)
+  if not call then
+    return nil, err
+  end
+  while true do
+    local piece, more = settled(self._link, call, call.piece, call:piece())
+    if piece == true then
+      return more
+    elseif not piece then
+      return nil, more
+    end
+    local ok, failure = write(piece)
+    if not ok then
+      return nil, failure
+    end
+  end
+end
+
+--- One message, CRLF line ends kept: a string. With `into`, a file handle or a function that is called with each
+-- piece, it passes through in constant memory, and what is returned is its octets.
+function Client:retr(number, into)
+  if into ~= nil then
+    return retr_into(self, number, into)
+  end
+  return run(self, "body", "RETR", number)
+end
+
+--- A message's header, the empty line, and the first lines of its body.
+function Client:top(number, lines)
+  return run(self, "body", "TOP", number, lines or 0)
+end
+
+--- Marks a message as deleted; quit deletes it. Inside a loop of retr_all this returns at once, and a refusal comes
+-- with the loop's next step, at the latest with quit.
+function Client:dele(number)
+  local ok, err
+  if self._series then
+    ok, err = self._link:dele(number)
+  else
+    ok, err = run_plain(self, "DELE", number)
+  end
+  if ok then
+    self._marks = self._marks + 1
+  end
+  return ok, err
+end
+
+--- Takes back all marks.
+function Client:rset()
+  local ok, err = run_plain(self, "RSET")
+  if ok then
+    self._marks = 0
+  end
+  return ok, err
+end
+
+--- Does nothing, but hears from the server.
+function Client:noop()
+  return run_plain(self, "NOOP")
+end
+
+--- Asks what the server can do: a table from each capability's name to an array of its parameters.
+function Client:capa()
+  local text, err = run(self, "reply", "CAPA")
+  if not text then
+    return nil, err
+  end
+  local capabilities = {}
+  for name, parameters in pairs(self._link:capabilities()) do
+    local words = {}
+    for word in parameters:gmatch("%S+") do
+      table.insert(words, word)
+    end
+    capabilities[name] = words
+  end
+  return capabilities
+end
+
+--- Leaves with QUIT: the server deletes what was marked. The client is closed afterwards, whatever happens.
+function Client:quit()
+  local ok, err = run_plain(self, "QUIT")
+  self._marks = 0 -- the caller is told what became of them
+  self:close()
+  return ok, err
+end
+
+-- ---- messages ----
+
+--- All messages, an array; nothing is fetched. LIST and UIDL go out together.
+function Client:messages()
+  task.check()
+  local sizes, err = self._link:call("LIST")
+  local names, another = self._link:call("UIDL")
+  if not sizes or not names then
+    return nil, err or another
+  end
+  local messages, failure = settled(self._link, sizes, sizes.listings, sizes:listings())
+  if not messages then
+    return nil, failure
+  end
+  local uids = {}
+  local lines, refusal = settled(self._link, names, names.unique_ids, names:unique_ids())
+  if lines then
+    for i = 1, #lines do
+      uids[lines[i].number] = lines[i].uid
+    end
+  elseif refusal.kind ~= "refused" then
+    return nil, refusal
+  end
+  for i = 1, #messages do
+    local message = setmetatable(messages[i], Message)
+    message.uid = uids[message.number]
+    message._client = self
+  end
+  return messages
+end
+
+-- The messages that a loop is to fetch: all, or those named by number or given as messages.
+local function wanted_of(self, numbers)
+  local messages, err = self:messages()
+  if not messages or not numbers then
+    return messages, err
+  end
+  local listed, wanted, seen = {}, {}, {}
+  for _, message in ipairs(messages) do
+    listed[message.number] = message
+  end
+  for _, one in ipairs(numbers) do
+    local number = getmetatable(one) == Message and one.number or one
+    if not seen[number] then
+      seen[number] = true
+      table.insert(wanted, listed[number] or setmetatable({ number = number, octets = 0, _client = self }, Message))
+    end
+  end
+  return wanted
+end
+
+-- A loop's state; its end, early or not, lets the rest go.
+local Cursor = {}
+Cursor.__index = Cursor
+
+function Cursor:__close()
+  self.series:close()
+  if self.client._series == self.series then
+    self.client._series = nil
+  end
+end
+
+-- The iterator's step, from what series:next() answered.
+local function deliver(self, number, data, refusal)
+  if number == false then
+    task.wait(self.client._link)
+    return deliver(self, self.series:next())
+  end
+  local message = self.wanted[number]
+  if message and data then
+    self.wanted[number] = nil
+    message.data = data
+    return message
+  end
+  self:__close()
+  if number or data then
+    error(refusal or data, 0)
+  end
+end
+
+local function step(self)
+  return deliver(self, self.series:next())
+end
+
+--- An iterator over the messages with their `data`, the pipeline kept full, no more read ahead than the window: all, or
+-- those of an array of numbers or messages, each once. It raises the error object where it fails, and where the server
+-- refuses a message. Beginning another loop ends this one.
+function Client:retr_all(numbers)
+  local wanted, err = wanted_of(self, numbers)
+  if not wanted then
+    error(err, 0)
+  end
+  if self._series then
+    self._series:close()
+  end
+  local series, failure = self._link:retr_all(wanted)
+  if not series then
+    error(failure, 0)
+  end
+  local by_number = {}
+  for i = 1, #wanted do
+    by_number[wanted[i].number] = wanted[i]
+  end
+  self._series = series
+  local cursor = setmetatable({ client = self, series = series, wanted = by_number }, Cursor)
+  return step, cursor, nil, cursor
+end
+
+--- As client:retr.
+function Message:retr(into)
+  return self._client:retr(self.number, into)
+end
+
+--- As client:top.
+function Message:top(lines)
+  return self._client:top(self.number, lines)
+end
+
+--- As client:dele.
+function Message:dele()
+  return self._client:dele(self.number)
+end
+
+function Message:__tostring()
+  return string.format("poplin.message %d (%d octets)", self.number, self.octets)
+end
+
+-- ---- ending ----
+
+local function warn_of_marks(self)
+  if self._marks > 0 then
+    warn(string.format("poplin: the connection to %s was closed without quit(): %d deletion(s) were not made",
+      self._where, self._marks))
+    self._marks = 0
+  end
+end
+
+--- Drops the connection without QUIT, so that nothing is deleted. Closing twice is peaceful.
+function Client:close()
+  if self._open then
+    self._open, self._series = false, nil
+    warn_of_marks(self)
+    task.wake(self._link)
+    self._link:close()
+  end
+end
+
+function Client:__close()
+  self:close()
+end
+
+-- The connection itself is left to the driver's next step.
+function Client:__gc()
+  warn_of_marks(self)
+end
+
+function Client:__tostring()
+  return string.format("poplin.client %s (%s)", self._where, self._open and (self.tls or "no TLS") or "closed")
+end
+
+return Client

@@ -1,0 +1,36 @@
+--- POP3 for people who script: a client and a server.
+--
+--    local poplin = require "poplin"
+--    local pop <close> = assert(poplin.connect("pop3s://mail.example.org", { user = "alice", password = "…" }))
+--    for message in pop:retr_all() do
+--      if message.data:find("done", 1, true) then message:dele() end
+--    end
+--    assert(pop:quit()) -- only this commits
+--
+-- Functions return nil and an error object where something goes wrong: err.kind ("timeout", "auth", "in_use", …),
+-- err.code (the response code, "SYS/TEMP"), err.text (the whole story; tostring does the same). `error` is for misuse
+-- of the API; iterators raise the error object. The reference is docs/lua.md.
+
+local core = require "poplin.core"
+local client = require "poplin.client"
+local server = require "poplin.server"
+local task = require "poplin.task"
+
+return {
+  _VERSION = "poplin " .. core.version,
+
+  connect = client.connect,
+  serve = server.serve,
+
+  -- How a server's functions refuse: return nil, poplin.IN_USE
+  IN_USE = "in_use",
+  TEMPORARY = "temporary",
+  REFUSED = "refused",
+
+  spawn = task.spawn,
+  run = task.run,
+  step = task.step,
+  fileno = task.fileno,
+  timeout = task.timeout,
+  wrap = task.wrap,
+}

@@ -1,0 +1,337 @@
+--- The server: it asks the script's functions, each in a task of its own.
+--
+-- The functions are methods: of the table that serve was given (`password` or `authenticate`, `maildrop`), and of what
+-- maildrop returned (`list`, `retr`, and where there is something to do, `dele` and `close`). Those of one maildrop are
+-- called one after the other, close last.
+
+local core = require "poplin.core"
+local task = require "poplin.task"
+
+local Server = { __name = "poplin.server" }
+Server.__index = Server
+
+local ERRORS_KEPT = 1000 -- a hostile peer can provoke errors without end
+local PIECE = 65536 -- octets that a pipe is read by
+local CALLED = { body = "retr", piece = "retr", pieces_done = "retr", commit = "dele" } -- by which question
+local REFUSALS = { in_use = true, temporary = true, auth = true, refused = true }
+
+-- ---- what went wrong ----
+
+-- One thing that went wrong: error, the value itself; during, the function that raised it; traceback.
+local Problem = {
+  __name = "poplin.problem",
+  __tostring = function(self)
+    return (self.during and self.during .. ": " or "") .. (self.traceback or tostring(self.error))
+  end,
+}
+
+local function note(self, problem, during, traceback)
+  if #self.errors >= ERRORS_KEPT then
+    table.remove(self.errors, 1)
+  end
+  table.insert(self.errors, setmetatable({ error = problem, during = during, traceback = traceback }, Problem))
+end
+
+-- Answers with no. The reason is a constant of poplin's, or an error object; anything else is an error for the owner.
+local function refuse(self, request, during, kind, reason, text)
+  local given = type(reason) == "table" and reason.kind or reason
+  if REFUSALS[given] then
+    kind = given
+  elseif reason ~= nil then
+    note(self, reason, during)
+    kind = "temporary"
+  end
+  self._core:refuse(request, kind, text)
+end
+
+-- ---- a maildrop and its jobs ----
+
+-- Runs the jobs of a maildrop one at a time. A job: name, request or nil, and what else its handler takes.
+local handlers = {}
+local begin
+
+local function next_job(self, drop)
+  local job = table.remove(drop.jobs, 1)
+  if job then
+    begin(self, drop, table.unpack(job, 1, job.n))
+  end
+end
+
+local function release(self, drop)
+  if self._drops[drop.id] == drop then
+    self._drops[drop.id] = nil
+  end
+end
+
+-- How a maildrop's job ended: an error is kept and the request refused; one that was opened in vain is closed.
+local function ended(self, drop, name, request, failure, traceback)
+  drop.busy = false
+  if failure then
+    note(self, failure.error, name == "maildrop" and drop.maildrop and "list" or CALLED[name] or name, traceback)
+    if request then
+      self._core:refuse(request, "temporary")
+    end
+  end
+  if name == "close" then
+    release(self, drop)
+  elseif name == "maildrop" and not drop.taken then
+    if drop.maildrop then
+      begin(self, drop, "close")
+    else
+      release(self, drop)
+    end
+    return
+  end
+  next_job(self, drop)
+end
+
+function begin(self, drop, name, request, ...)
+  if drop.busy then
+    table.insert(drop.jobs, table.pack(name, request, ...))
+    return
+  end
+  drop.busy = true
+  task.start(function(job, ok, problem)
+    ended(self, drop, name, request, not ok and { error = problem } or nil, job.traceback)
+  end, handlers[name], self, drop, request, ...)
+end
+
+local function new_drop(self)
+  self._last_id = self._last_id + 1
+  local drop = { id = self._last_id, jobs = {}, busy = false, sources = {} }
+  self._drops[drop.id] = drop
+  return drop
+end
+
+-- ---- the handlers: each in a task ----
+
+local function check(self, request, user, password)
+  local backend = self._backend
+  if backend.password then
+    local expected, reason, text = backend:password(user)
+    if type(expected) == "string" and core.same_secret(password, expected) then
+      self._core:accept(request)
+    elseif expected == nil or expected == false or type(expected) == "string" then
+      refuse(self, request, "password", "auth", reason, text)
+    else
+      error("password must return a string or nil, not a " .. type(expected), 0)
+    end
+    return
+  end
+  local ok, reason, text = backend:authenticate(user, password)
+  if ok then
+    self._core:accept(request)
+  else
+    refuse(self, request, "authenticate", "auth", reason, text)
+  end
+end
+
+function handlers.maildrop(self, drop, request, user)
+  local maildrop, reason, text = self._backend:maildrop(user)
+  if not maildrop then
+    refuse(self, request, "maildrop", "temporary", reason, text)
+    return
+  end
+  drop.maildrop = maildrop
+  local list
+  list, reason, text = maildrop:list()
+  if not list then
+    refuse(self, request, "list", "temporary", reason, text)
+    return
+  elseif type(list) ~= "table" then
+    error("list must return an array of { unique-id, octets or nil }, not a " .. type(list), 0)
+  end
+  drop.taken = self._core:open(request, drop.id, list)
+end
+
+-- A source of pieces: what a generic for takes.
+local function answer_in_pieces(self, drop, request, following, state, control, closing)
+  self._last_id = self._last_id + 1
+  local id = self._last_id
+  drop.sources[id] = { following = following, state = state, control = control, closing = closing }
+  if not self._core:pieces(request, id) then
+    handlers.pieces_done(self, drop, nil, id)
+  end
+end
+
+local function answer_with_file(self, drop, request, file)
+  if self._core:body_file(request, file) == nil then
+    answer_in_pieces(self, drop, request, function()
+      return file:read(PIECE)
+    end, nil, nil, setmetatable({}, { __close = function()
+      file:close()
+    end }))
+    return
+  end
+  file:close()
+end
+
+function handlers.body(self, drop, request, uid)
+  local body, state, control, closing = drop.maildrop:retr(uid)
+  if type(body) == "string" then
+    self._core:body(request, body)
+  elseif io.type(body) == "file" then
+    answer_with_file(self, drop, request, body)
+  elseif type(body) == "function" then
+    answer_in_pieces(self, drop, request, body, state, control, closing)
+  elseif body == nil or body == false then
+    refuse(self, request, "retr", "refused", state, control)
+  else
+    error("retr must return a string, a file handle or an iterator function, not a " .. type(body), 0)
+  end
+end
+
+function handlers.piece(self, drop, request, id)
+  local source = drop.sources[id]
+  local piece
+  repeat
+    piece = source.following(source.state, source.control)
+    source.control = piece
+  until piece ~= ""
+  if piece ~= nil and type(piece) ~= "string" then
+    error("a piece of a message must be a string, not a " .. type(piece), 0)
+  end
+  self._core:piece(request, piece or "", piece == nil)
+end
+
+function handlers.pieces_done(_, drop, _, id)
+  local source = drop.sources[id]
+  drop.sources[id] = nil
+  local _ <close> = source.closing
+end
+
+function handlers.commit(self, drop, request, uids)
+  local dele = drop.maildrop.dele
+  if not dele then
+    refuse(self, request, "dele", "refused", nil, "this maildrop deletes nothing")
+    return
+  end
+  local answers = table.pack(dele(drop.maildrop, uids))
+  if answers.n > 0 and not answers[1] then
+    refuse(self, request, "dele", "temporary", answers[2], answers[3])
+  else
+    self._core:accept(request)
+  end
+end
+
+function handlers.close(_, drop, _, outcome, err)
+  local close = drop.maildrop.close
+  if close then
+    close(drop.maildrop, outcome or "failed", err)
+  end
+end
+
+-- ---- questions ----
+
+local function start_check(self, request, user, password)
+  task.start(function(job, ok, problem)
+    if not ok then
+      note(self, problem, self._backend.password and "password" or "authenticate", job.traceback)
+      self._core:refuse(request, "temporary")
+    end
+  end, check, self, request, user, password)
+end
+
+local function dispatch(self, kind, handle, request, ...)
+  if kind == "check" then
+    start_check(self, request, ...)
+  elseif kind == "maildrop" then
+    begin(self, new_drop(self), kind, request, ...)
+  elseif kind == "problem" then
+    note(self, (...))
+  elseif kind then
+    begin(self, self._drops[handle], kind, request, ...)
+  end
+  return kind
+end
+
+--- For the driver: starts a task for each question that the server has now.
+function Server:answer()
+  repeat until not dispatch(self, self._core:question())
+end
+
+-- ---- making and ending ----
+
+local SETTINGS = {
+  "host", "port", "path", "greeting", "max_sessions", "allow_cleartext", "loopback_protected", "cert_file",
+  "key_file", "cert_pem", "key_pem",
+}
+
+local function mode_of(tls, certified)
+  local modes = {
+    auto = certified and core.TLS_IMPLICIT or core.TLS_NEVER,
+    implicit = core.TLS_IMPLICIT, stls = core.TLS_STLS, never = core.TLS_NEVER,
+  }
+  local mode = modes[tls]
+  if not mode then
+    error("poplin.serve: tls must be 'auto', 'implicit', 'stls' or 'never'", 0)
+  elseif certified == (mode == core.TLS_NEVER) then
+    error("poplin.serve: tls = '" .. tls .. "' " .. (certified and "with" or "without") .. " a certificate", 0)
+  end
+  return mode
+end
+
+local function settings_of(backend)
+  local certified = backend.cert_file ~= nil or backend.cert_pem ~= nil
+  if not certified and (backend.key_file ~= nil or backend.key_pem ~= nil) then
+    error("poplin.serve: a key without a certificate", 0)
+  end
+  local settings = { mode = mode_of(backend.tls or "auto", certified) }
+  for _, name in ipairs(SETTINGS) do
+    settings[name] = backend[name]
+  end
+  settings.lock = backend.exclusive == false and core.LOCK_NONE or core.LOCK_EXCLUSIVE
+  settings.inactivity_ms = backend.inactivity and math.tointeger(math.floor(backend.inactivity * 1000 + 0.5))
+  return settings
+end
+
+local function url_of(backend, mode, port)
+  local host = backend.host or "127.0.0.1"
+  if host:find(":", 1, true) then
+    host = "[" .. host .. "]"
+  end
+  return (mode == core.TLS_IMPLICIT and "pop3s" or "pop3") .. "://" .. host .. ":" .. port
+end
+
+--- Listens and serves, as long as something drives: a server, or nil and an error. See docs/lua.md for the options.
+function Server.serve(backend)
+  if type(backend) ~= "table" or type(backend.maildrop) ~= "function"
+    or not (type(backend.password) == "function" or type(backend.authenticate) == "function") then
+    error("poplin.serve: a table is needed with the functions maildrop, and password or authenticate", 2)
+  end
+  local settings = settings_of(backend)
+  local server, err = core.server(task.loop(), settings)
+  if not server then
+    return nil, err
+  end
+  local self = setmetatable({
+    _core = server, _backend = backend, _drops = {}, _last_id = 0,
+    errors = {}, path = backend.path, port = server:port(),
+  }, Server)
+  self.url = not self.path and url_of(backend, settings.mode, self.port) or nil
+  task.add_server(self)
+  return self
+end
+
+--- How many sessions are open.
+function Server:sessions()
+  return self._core:sessions()
+end
+
+--- Ends the server: open sessions are dropped and delete nothing; their maildrops are closed. It does not wait: a
+-- callback that is at work goes on in its task. Stopping twice is peaceful.
+function Server:stop()
+  self._core:close()
+  self:answer()
+  task.remove_server(self)
+end
+
+function Server:__close()
+  self:stop()
+end
+
+function Server:__tostring()
+  return "poplin.server " .. (self.url or self.path)
+end
+
+return Server

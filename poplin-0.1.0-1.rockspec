@@ -1,0 +1,34 @@
+-- The Lua module alone, from this tree: luarocks make poplin-0.1.0-1.rockspec
+-- CMake builds it, since the C sources are listed once for all builds; GnuTLS, libuv and Lua's headers must be there.
+rockspec_format = "3.0"
+package = "poplin"
+version = "0.1.0-1"
+source = {
+  url = ".",
+}
+description = {
+  summary = "POP3 for people who script: a client and a server",
+  detailed = "Fetch mail over POP3, or stand up a POP3 server whose mailboxes are Lua functions; TLS by default, one core in C.",
+  license = "MIT",
+}
+supported_platforms = { "unix" }
+dependencies = {
+  "lua >= 5.4, < 5.5",
+}
+build = {
+  type = "command",
+  build_command = "cmake -S . -B build/rock -DPOPLIN_LUA=ON -DPOPLIN_TESTS=OFF -DCMAKE_BUILD_TYPE=Release"
+    .. " && cmake --build build/rock --target poplin-lua",
+  install = {
+    lua = {
+      ["poplin"] = "lua/poplin/init.lua",
+      ["poplin.client"] = "lua/poplin/client.lua",
+      ["poplin.server"] = "lua/poplin/server.lua",
+      ["poplin.task"] = "lua/poplin/task.lua",
+      ["poplin.testing"] = "lua/poplin/testing.lua",
+    },
+    lib = {
+      ["poplin.core"] = "build/rock/lua/poplin/core.so",
+    },
+  },
+}

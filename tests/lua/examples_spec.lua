@@ -1,0 +1,89 @@
+--- README's example and the examples, run as they stand.
+
+local testing = require "poplin.testing"
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(text))
+end
+
+-- A new folder; its files are removed with it.
+local function new_folder()
+  local folder = os.tmpname()
+  assert(os.remove(folder))
+  assert(os.execute("mkdir " .. folder))
+  return folder, function() os.execute("rm -r " .. folder) end
+end
+
+-- Runs a command: whether it succeeded, and what it wrote.
+local function run(command)
+  local process = assert(io.popen("exec 2>&1; POPLIN_PASSWORD=secret " .. command))
+  local said = process:read("a")
+  return process:close() == true, said
+end
+
+-- As users see text: line ends CRLF, the last line ended.
+local function on_the_wire(text)
+  local lines = text:gsub("\r\n", "\n"):gsub("\n", "\r\n")
+  return lines:sub(-2) == "\r\n" and lines or lines .. "\r\n"
+end
+
+describe("README", function()
+  it("has a Lua example that does what it says", function()
+    local example = read("README.md"):match("\n```lua\n(.-)```\n")
+    local folder, remove = new_folder()
+    finally(remove)
+    write(folder .. "/example.lua", example)
+    assert.are.same({ true, "true\ttrue\n" }, { run("lua5.4 -W " .. folder .. "/example.lua") })
+  end)
+end)
+
+describe("the examples", function()
+  local folder, remove, pid, server, url
+  local mail = { "examples/mail/01-plain.eml", "examples/mail/04-attachment.eml", "examples/mail/06-leading-dots.eml" }
+
+  before_each(function()
+    folder, remove = new_folder()
+    local certificate = assert(testing.certificate())
+    write(folder .. "/ca.pem", certificate.ca_pem)
+    write(folder .. "/cert.pem", certificate.cert_pem)
+    write(folder .. "/key.pem", certificate.key_pem)
+    local arguments = string.format("0 %s/cert.pem %s/key.pem %s", folder, folder, table.concat(mail, " "))
+    server = assert(io.popen("echo $$; POPLIN_PASSWORD=secret exec lua5.4 examples/lua/serve.lua " .. arguments))
+    pid = server:read("l")
+    url = assert(server:read("l")):match("serving at (pop3s://%S+);")
+  end)
+
+  after_each(function()
+    os.execute("kill " .. pid)
+    server:close()
+    remove()
+  end)
+
+  it("serve files, and fetch them into a folder, once", function()
+    local command = table.concat({ "lua5.4 examples/lua/fetch.lua", url, "alice", folder, folder .. "/ca.pem" }, " ")
+    assert.are.same({ true, "3 fetched\n" }, { run(command) })
+    for i, path in ipairs(mail) do
+      assert.are.equal(on_the_wire(read(path)), read(folder .. "/file-" .. i .. ".eml"))
+    end
+    assert.are.same({ true, "0 fetched\n" }, { run(command) })
+  end)
+
+  it("say what is wrong", function()
+    local ok, said = run(table.concat({ "lua5.4 examples/lua/fetch.lua", url, "alice", folder }, " "))
+    assert.is_false(ok)
+    assert.is_truthy(said:find("certificate", 1, true))
+  end)
+
+  it("fetch with progress, for the demonstration", function()
+    local ok, said = run(table.concat({ "lua5.4 examples/demo/fetch.lua", url, folder .. "/ca.pem", "alice" }, " "))
+    assert.is_true(ok)
+    assert.is_truthy(said:find("TLS1.3", 1, true))
+    assert.is_truthy(said:find("[" .. ("#"):rep(30) .. "] 3 of 3 messages", 1, true))
+  end)
+end)
