@@ -119,6 +119,33 @@ static PyObject *call_unique_ids(PyObject *object, PyObject *unused) {
     return line_list((call_object *)object, unique_id_pair);
 }
 
+PyDoc_STRVAR(messages_doc,
+             "messages(names, type, client)\n--\n\nA finished LIST, with a finished UIDL or None, as a list of "
+             "Messages of that type.");
+
+static PyObject *call_messages(PyObject *object, PyObject *arguments) {
+    call_object *self = (call_object *)object;
+    poplin_py_state *state = poplin_py_state_of(object);
+    PyObject *names = NULL;
+    PyObject *type = NULL;
+    PyObject *client = NULL;
+    if (!PyArg_ParseTuple(arguments, "OOO:messages", &names, &type, &client)) {
+        return NULL;
+    }
+    if ((names != Py_None && !Py_IS_TYPE(names, state->call)) || !PyType_Check(type) ||
+        !PyType_IsSubtype((PyTypeObject *)type, state->message)) {
+        PyErr_SetString(PyExc_TypeError, "messages() takes a Call or None, a type of Message, and a client");
+        return NULL;
+    }
+    if (!poplin_py_link_enter(self->owner)) {
+        return NULL;
+    }
+    poplin_call *unique_ids = names == Py_None ? NULL : ((call_object *)names)->call;
+    PyObject *list = poplin_py_messages((PyTypeObject *)type, client, self->call, unique_ids);
+    poplin_py_link_leave(self->owner);
+    return list;
+}
+
 PyDoc_STRVAR(body_doc, "body()\n--\n\nThe finished call's content.");
 
 static PyObject *call_body(PyObject *object, PyObject *unused) {
@@ -172,6 +199,7 @@ static PyMethodDef methods[] = {
     {"reply", call_reply, METH_NOARGS, reply_doc},
     {"sizes", call_sizes, METH_NOARGS, sizes_doc},
     {"unique_ids", call_unique_ids, METH_NOARGS, unique_ids_doc},
+    {"messages", call_messages, METH_VARARGS, messages_doc},
     {"body", call_body, METH_NOARGS, body_doc},
     {"piece", call_piece, METH_NOARGS, piece_doc},
     {NULL, NULL, 0, NULL},

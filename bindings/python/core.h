@@ -37,6 +37,7 @@ typedef struct poplin_py_state {
     PyTypeObject *link;
     PyTypeObject *call;
     PyTypeObject *series;
+    PyTypeObject *message;
     PyTypeObject *server;
     PyTypeObject *client_machine;
     PyTypeObject *session_machine;
@@ -88,6 +89,7 @@ extern PyType_Spec poplin_py_credentials_spec;
 extern PyType_Spec poplin_py_link_spec;
 extern PyType_Spec poplin_py_call_spec;
 extern PyType_Spec poplin_py_series_spec;
+extern PyType_Spec poplin_py_message_spec;
 extern PyType_Spec poplin_py_server_spec;
 extern PyType_Spec poplin_py_client_machine_spec;
 extern PyType_Spec poplin_py_session_machine_spec;
@@ -138,10 +140,33 @@ PyObject *poplin_py_link_raise(poplin_py_link *self, int status);
  */
 void poplin_py_link_drop(poplin_py_link *self, void (*drop)(void *subject), void *subject);
 
+/* ---- message.c ---- */
+
+typedef struct poplin_py_message {
+    PyObject_HEAD PyObject *client;
+    PyObject *unique_id; /* str or None */
+    PyObject *data;      /* bytes; NULL until it is fetched */
+    unsigned int number;
+    unsigned long long octets;
+} poplin_py_message;
+
+/* A message of this type, which is Message or a subclass, from a line of LIST. */
+poplin_py_message *poplin_py_message_new(PyTypeObject *type, PyObject *client, const poplin_line *line,
+                                         PyObject *unique_id);
+
+/* The messages of a finished LIST and, unless it is NULL, UIDL: a list. */
+PyObject *poplin_py_messages(PyTypeObject *type, PyObject *client, poplin_call *sizes, poplin_call *names);
+
 /* ---- call.c, series.c: each takes over what it is given, also where it fails ---- */
 
 PyObject *poplin_py_call_new(poplin_py_link *owner, poplin_call *call, enum poplin_verb verb);
-PyObject *poplin_py_series_new(poplin_py_link *owner, poplin_series *series);
+
+/* messages: those that the series brings, in its order; count new references in a malloced array. */
+PyObject *poplin_py_series_new(poplin_py_link *owner, poplin_series *series, poplin_py_message **messages,
+                               size_t count);
+
+/* Lets go of count messages and frees the array. */
+void poplin_py_messages_free(poplin_py_message **messages, size_t count);
 
 /* ---- server.c, answers.c ---- */
 

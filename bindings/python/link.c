@@ -329,28 +329,42 @@ static PyObject *link_dele(PyObject *object, PyObject *number) {
     return result;
 }
 
-/* The wanted messages of a list of (number, octets); NULL with an exception. To be freed. */
-static poplin_wanted *wanted_array(PyObject *list, size_t count) {
-    poplin_wanted *wanted = calloc(count + 1, sizeof *wanted);
-    if (wanted == NULL) {
+/* The messages of a list as an array of new references; NULL with an exception. */
+static poplin_py_message **message_array(poplin_py_link *self, PyObject *list, size_t count) {
+    poplin_py_message **messages = calloc(count + 1, sizeof(poplin_py_message *));
+    if (messages == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
+    PyTypeObject *type = poplin_py_state_of((PyObject *)self)->message;
     for (size_t i = 0; i < count; i++) {
-        PyObject *pair = PyList_GetItem(list, (Py_ssize_t)i);
-        PyObject *number = NULL;
-        PyObject *octets = NULL;
-        if (pair == NULL || !PyArg_ParseTuple(pair, "OO", &number, &octets) ||
-            poplin_py_message_number(number, &wanted[i].number) < 0 ||
-            poplin_py_unsigned(octets, "octets", UINT64_MAX, &wanted[i].octets) < 0) {
-            free(wanted);
+        PyObject *message = PyList_GetItem(list, (Py_ssize_t)i);
+        if (message == NULL || !PyObject_TypeCheck(message, type)) {
+            PyErr_SetString(PyExc_TypeError, "wanted must be a list of Messages");
+            poplin_py_messages_free(messages, i);
             return NULL;
         }
+        messages[i] = (poplin_py_message *)Py_NewRef(message);
     }
-    return wanted;
+    return messages;
 }
 
-PyDoc_STRVAR(retr_all_doc, "retr_all(wanted)\n--\n\nBegin a Series over a list of (number, octets).");
+/* Begins the series that brings these messages; they are the caller's where this fails. */
+static int begin_series(poplin_py_link *self, poplin_py_message *const *messages, size_t count,
+                        poplin_series **series) {
+    poplin_wanted *wanted = calloc(count + 1, sizeof *wanted);
+    if (wanted == NULL) {
+        return POPLIN_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = (poplin_wanted){messages[i]->number, messages[i]->octets};
+    }
+    int status = poplin_link_retr_all(self->link, wanted, count, series);
+    free(wanted);
+    return status;
+}
+
+PyDoc_STRVAR(retr_all_doc, "retr_all(wanted)\n--\n\nBegin a Series over a list of Messages.");
 
 static PyObject *link_retr_all(PyObject *object, PyObject *list) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -359,15 +373,24 @@ static PyObject *link_retr_all(PyObject *object, PyObject *list) {
         return NULL;
     }
     size_t count = (size_t)PyList_Size(list);
-    poplin_wanted *wanted = wanted_array(list, count);
-    PyObject *result = NULL;
-    if (wanted != NULL && poplin_py_link_enter(self)) {
-        poplin_series *series = NULL;
-        int status = poplin_link_retr_all(self->link, wanted, count, &series);
-        result = status == POPLIN_OK ? poplin_py_series_new(self, series) : poplin_py_link_raise(self, status);
-        poplin_py_link_leave(self);
+    poplin_py_message **messages = message_array(self, list, count);
+    if (messages == NULL) {
+        return NULL;
     }
-    free(wanted);
+    if (!poplin_py_link_enter(self)) {
+        poplin_py_messages_free(messages, count);
+        return NULL;
+    }
+    poplin_series *series = NULL;
+    PyObject *result = NULL;
+    int status = begin_series(self, messages, count, &series);
+    if (status == POPLIN_OK) {
+        result = poplin_py_series_new(self, series, messages, count);
+    } else {
+        poplin_py_messages_free(messages, count);
+        poplin_py_link_raise(self, status);
+    }
+    poplin_py_link_leave(self);
     return result;
 }
 

@@ -99,6 +99,7 @@ static int module_exec(PyObject *module) {
         add_type(module, &poplin_py_link_spec, &state->link) < 0 ||
         add_type(module, &poplin_py_call_spec, &state->call) < 0 ||
         add_type(module, &poplin_py_series_spec, &state->series) < 0 ||
+        add_type(module, &poplin_py_message_spec, &state->message) < 0 ||
         add_type(module, &poplin_py_server_spec, &state->server) < 0 ||
         add_type(module, &poplin_py_client_machine_spec, &state->client_machine) < 0 ||
         add_type(module, &poplin_py_session_machine_spec, &state->session_machine) < 0)
@@ -112,6 +113,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->link);
     Py_VISIT(state->call);
     Py_VISIT(state->series);
+    Py_VISIT(state->message);
     Py_VISIT(state->server);
     Py_VISIT(state->client_machine);
     Py_VISIT(state->session_machine);
@@ -125,6 +127,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->link);
     Py_CLEAR(state->call);
     Py_CLEAR(state->series);
+    Py_CLEAR(state->message);
     Py_CLEAR(state->server);
     Py_CLEAR(state->client_machine);
     Py_CLEAR(state->session_machine);

@@ -1,36 +1,84 @@
 /*
- * series.c - the type Series: an iterator of (number, content), message after message while the pipeline stays full.
+ * series.c - the type Series: an iterator of Messages with their data, one after the other while the pipeline stays full.
  *
  * This is the path that every fetched message takes: a message that lies in the buffer becomes bytes in one copy, and
  * the interpreter's lock is let go of only where there is something to wait for.
  */
+#include <stdlib.h>
+
 #include "core.h"
 
 typedef struct series_object {
     PyObject_HEAD poplin_py_link *owner;
     poplin_series *series;
+    poplin_py_message **messages; /* those from next on are still to come; NULL once it is over */
+    size_t count;
+    size_t next;
 } series_object;
 
 static void drop_series(void *subject) {
     poplin_series_free(subject);
 }
 
-PyObject *poplin_py_series_new(poplin_py_link *owner, poplin_series *series) {
+void poplin_py_messages_free(poplin_py_message **messages, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        Py_XDECREF((PyObject *)messages[i]);
+    }
+    free(messages);
+}
+
+PyObject *poplin_py_series_new(poplin_py_link *owner, poplin_series *series, poplin_py_message **messages,
+                               size_t count) {
     PyTypeObject *type = poplin_py_state_of((PyObject *)owner)->series;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     series_object *self = (series_object *)allocate(type, 0);
     if (self == NULL) {
         poplin_series_free(series);
+        poplin_py_messages_free(messages, count);
         return NULL;
     }
     self->owner = (poplin_py_link *)Py_NewRef((PyObject *)owner);
     self->series = series;
+    self->messages = messages;
+    self->count = count;
     return (PyObject *)self;
+}
+
+static void drop_messages(series_object *self) {
+    poplin_py_message **messages = self->messages;
+    size_t count = self->count;
+    self->messages = NULL;
+    self->count = self->next = 0;
+    poplin_py_messages_free(messages, count);
+}
+
+/* Ends the series, whatever is left of it. */
+static void end(series_object *self) {
+    poplin_series *series = self->series;
+    self->series = NULL;
+    poplin_py_link_drop(self->owner, drop_series, series);
+    drop_messages(self);
+}
+
+static int series_traverse(PyObject *object, visitproc visit, void *arg) {
+    series_object *self = (series_object *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT((PyObject *)self->owner);
+    for (size_t i = self->next; i < self->count; i++) {
+        Py_VISIT((PyObject *)self->messages[i]);
+    }
+    return 0;
+}
+
+static int series_clear(PyObject *object) {
+    drop_messages((series_object *)object);
+    return 0;
 }
 
 static void series_dealloc(PyObject *object) {
     series_object *self = (series_object *)object;
-    poplin_py_link_drop(self->owner, drop_series, self->series);
+    PyObject_GC_UnTrack(object);
+    end(self);
     Py_DECREF((PyObject *)self->owner);
     poplin_py_free(object);
 }
@@ -39,9 +87,7 @@ PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the series: what is in flight is dro
 
 static PyObject *series_close(PyObject *object, PyObject *unused) {
     (void)unused;
-    series_object *self = (series_object *)object;
-    poplin_py_link_drop(self->owner, drop_series, self->series);
-    self->series = NULL;
+    end((series_object *)object);
     Py_RETURN_NONE;
 }
 
@@ -56,13 +102,18 @@ static int ask_next(void *subject) {
     return poplin_series_next(request->series, &request->message);
 }
 
-static PyObject *number_and_data(const poplin_message *message) {
+/* The message that the series brings next, filled; the caller's from now on. */
+static PyObject *take_message(series_object *self, const poplin_message *message) {
+    poplin_py_message *taken = self->messages[self->next];
     PyObject *data = poplin_py_body(&message->body);
-    PyObject *number = PyLong_FromUnsignedLong(message->number);
-    PyObject *pair = data == NULL || number == NULL ? NULL : PyTuple_Pack(2, number, data);
-    Py_XDECREF(data);
-    Py_XDECREF(number);
-    return pair;
+    if (data == NULL) {
+        return NULL;
+    }
+    self->messages[self->next++] = NULL;
+    PyObject *before = taken->data;
+    taken->data = data;
+    Py_XDECREF(before);
+    return (PyObject *)taken;
 }
 
 /* An -ERR to one RETR. */
@@ -76,14 +127,19 @@ static PyObject *raise_refusal(series_object *self, const poplin_message *messag
 
 static PyObject *series_next(PyObject *object) {
     series_object *self = (series_object *)object;
-    if (self->series == NULL || !poplin_py_link_enter(self->owner)) {
+    if (self->series == NULL) {
+        poplin_py_raise_state(poplin_py_state_of(object),
+                              "the loop was ended: another retr_all began, or the client was closed");
+        return NULL;
+    }
+    if (!poplin_py_link_enter(self->owner)) {
         return NULL;
     }
     next_request request = {.series = self->series};
     int status = poplin_py_link_ask(self->owner, ask_next, &request);
     PyObject *result = NULL;
     if (status == POPLIN_OK && request.message.status == POPLIN_OK) {
-        result = number_and_data(&request.message);
+        result = take_message(self, &request.message);
     } else if (status == POPLIN_OK) {
         raise_refusal(self, &request.message);
     } else if (status != POPLIN_END) {
@@ -100,6 +156,8 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_dealloc, series_dealloc},
+    {Py_tp_traverse, series_traverse},
+    {Py_tp_clear, series_clear},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, series_next},
     {Py_tp_methods, methods},
@@ -109,6 +167,6 @@ static PyType_Slot slots[] = {
 PyType_Spec poplin_py_series_spec = {
     .name = "poplin._core.Series",
     .basicsize = sizeof(series_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,
 };

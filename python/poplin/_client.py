@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, overload
 
 from poplin import _core
-from poplin._errors import Refused, StateError
+from poplin._errors import Refused
 from poplin._results import Listing, Message, Stat, UniqueID
 
 Sink = BinaryIO | os.PathLike[str] | Callable[[bytes], object]
@@ -51,7 +51,7 @@ class Client:
         self._link = link
         self._where = where
         self._open = True
-        self._series: _core.Series | None = None
+        self._series: _core.Series[Message] | None = None
         self._greeting = ""
         self._tls: str | None = None
         self._mechanism: str | None = None
@@ -210,11 +210,11 @@ class Client:
         sizes.done(True)
         sizes.reply()
         names.done(True)
-        uids: dict[int, str] = {}
-        with contextlib.suppress(Refused):
+        try:
             names.reply()
-            uids = dict(names.unique_ids())
-        return [Message(self, number, uids.get(number), octets) for number, octets in sizes.sizes()]
+        except Refused:
+            return sizes.messages(None, Message, self)
+        return sizes.messages(names, Message, self)
 
     def retr_all(self, numbers: Iterable[int | Message] | None = None) -> Iterator[Message]:
         """
@@ -224,18 +224,14 @@ class Client:
         waits holds the fetching up meanwhile. Leaving the loop early is fine. A refused message raises
         Refused and ends the loop. Beginning another loop ends this one: its next step then raises StateError.
         """
-        wanted = {message.number: message for message in self._wanted(numbers)}
+        wanted = self._wanted(numbers)
         if self._series is not None:
             self._series.close()
-        series = self._link.retr_all([(message.number, message.octets) for message in wanted.values()])
+        series = self._link.retr_all(wanted)
+        del wanted  # the series lets go of each message as it hands it over, and its data with it
         self._series = series
         try:
-            for number, data in series:
-                message = wanted.pop(number)
-                message.data = data
-                yield message
-            if wanted:
-                raise StateError("the loop was ended: another retr_all began, or the client was closed")
+            yield from series
         finally:
             series.close()
             if self._series is series:
@@ -280,10 +276,11 @@ class Client:
         if numbers is None:
             return self.messages()
         given = [*numbers]
-        if all(isinstance(one, Message) for one in given):
-            return [Message(self, one.number, one.uid, one.octets) for one in given if isinstance(one, Message)]
+        chosen = {one.number if isinstance(one, Message) else one: one for one in given}
+        known = [one for one in chosen.values() if isinstance(one, Message)]
+        if len(known) == len(chosen):
+            return [Message(self, one.number, one.uid, one.octets) for one in known]
         listed = {message.number: message for message in self.messages()}
-        chosen = [one.number if isinstance(one, Message) else one for one in given]
         return [listed.get(number) or Message(self, number, None, 0) for number in chosen]
 
     def _refresh(self) -> None:

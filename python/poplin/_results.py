@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, overload
 
+from poplin import _core
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
@@ -42,29 +44,19 @@ class UniqueID(NamedTuple):
     """What the message is known by in this and all later sessions."""
 
 
-class Message:
-    """A message of a client's maildrop: listed by `Client.messages`, or fetched by `Client.retr_all`."""
+class Message(_core.Message):
+    """
+    A message of a client's maildrop: listed by `Client.messages`, or fetched by `Client.retr_all`.
 
-    __slots__ = ("_client", "data", "number", "octets", "uid")
+    number: the message's number in this session, from 1.
+    uid: what it is known by in this and all later sessions; None where the server has no UIDL.
+    octets: its size as the server announced it. What comes may differ.
+    data: the message, with CRLF line ends; None where it was only listed.
+    """
 
-    number: int
-    """The message's number in this session, from 1."""
+    __slots__ = ()
 
-    uid: str | None
-    """What it is known by in this and all later sessions; None where the server has no UIDL."""
-
-    octets: int
-    """Its size as the server announced it. What comes may differ."""
-
-    data: bytes | None
-    """The message, with CRLF line ends; None where it was only listed."""
-
-    def __init__(self, client: Client, number: int, uid: str | None, octets: int) -> None:
-        self._client = client
-        self.number = number
-        self.uid = uid
-        self.octets = octets
-        self.data = None
+    _client: Client
 
     def __repr__(self) -> str:
         return f"<poplin.Message {self.number} uid={self.uid!r} octets={self.octets}>"
