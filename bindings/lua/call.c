@@ -96,6 +96,36 @@ static int call_listings(lua_State *L) {
     return 1;
 }
 
+/* call:done(): true once the command was answered well. */
+static int call_done(lua_State *L) {
+    int results = 0;
+    if (finished(L, check_call(L), &results) == NULL) {
+        return results;
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* call:listing(names or nil): of a LIST that is done, with a UIDL that is done, a listing. Uses up both. */
+static int call_listing(lua_State *L) {
+    call *self = check_call(L);
+    call *names = lua_isnoneornil(L, 2) ? NULL : luaL_checkudata(L, 2, POPLIN_LUA_CALL);
+    size_t count = 0;
+    if (poplin_lua_owner(L, 1) == NULL || self->call == NULL || (names != NULL && names->call == NULL)) {
+        return poplin_lua_closed(L);
+    }
+    if (names != NULL && poplin_call_join(self->call, names->call) != POPLIN_OK) {
+        return poplin_lua_fail_with(L, POPLIN_ERR_NOMEM, "LIST", NULL);
+    }
+    const poplin_line *lines = poplin_call_lines(self->call, &count);
+    poplin_lua_push_listing(L, lines, count);
+    forget(L, self);
+    if (names != NULL) {
+        forget(L, names);
+    }
+    return 1;
+}
+
 /* call:unique_ids(): an array of { number = n, uid = string }. */
 static int call_unique_ids(lua_State *L) {
     call *self = check_call(L);
@@ -181,13 +211,9 @@ static int call_close(lua_State *L) {
 
 void poplin_lua_call_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"reply", call_reply},
-        {"listings", call_listings},
-        {"unique_ids", call_unique_ids},
-        {"body", call_body},
-        {"piece", call_piece},
-        {"__close", call_close},
-        {"__gc", call_close},
+        {"reply", call_reply}, {"listings", call_listings}, {"unique_ids", call_unique_ids},
+        {"done", call_done},   {"listing", call_listing},   {"body", call_body},
+        {"piece", call_piece}, {"__close", call_close},     {"__gc", call_close},
         {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_CALL, methods);

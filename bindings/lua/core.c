@@ -83,6 +83,7 @@ int luaopen_poplin_core(lua_State *L) {
     poplin_lua_link_type(L);
     poplin_lua_call_type(L);
     poplin_lua_series_type(L);
+    poplin_lua_listing_type(L);
     poplin_lua_server_type(L);
     poplin_lua_certificate_type(L);
     luaL_newlib(L, functions);

@@ -21,6 +21,7 @@
 #define POPLIN_LUA_LINK "poplin.link"
 #define POPLIN_LUA_CALL "poplin.call"
 #define POPLIN_LUA_SERIES "poplin.series"
+#define POPLIN_LUA_LISTING "poplin.listing"
 #define POPLIN_LUA_SERVER "poplin.core.server"
 #define POPLIN_LUA_ERROR "poplin.error"
 #define POPLIN_LUA_CERTIFICATE "poplin.certificate"
@@ -102,6 +103,7 @@ void poplin_lua_loop_type(lua_State *L);
 void poplin_lua_link_type(lua_State *L);
 void poplin_lua_call_type(lua_State *L);
 void poplin_lua_series_type(lua_State *L);
+void poplin_lua_listing_type(lua_State *L);
 void poplin_lua_server_type(lua_State *L);
 void poplin_lua_error_type(lua_State *L);
 void poplin_lua_certificate_type(lua_State *L);
@@ -131,9 +133,23 @@ int poplin_lua_refusal(lua_State *L, const poplin_link *link, enum poplin_verb v
 /* Pushes nil and the failure of a method on a closed connection; returns 2. */
 int poplin_lua_closed(lua_State *L);
 
-/* Make the userdata of a call and of a series of the link at index 1, still empty, and push it. */
+/* Makes the userdata of a call of the link at index 1, still empty, and pushes it. */
 poplin_call **poplin_lua_call_new(lua_State *L, enum poplin_verb verb);
+
+/*
+ * Makes the userdata of a series of the link at index 1, still empty, and pushes it. At index 2 is the listing that it
+ * brings, at 3 and 4 what its messages get as _client and as metatable.
+ */
 poplin_series **poplin_lua_series_new(lua_State *L);
+
+/* Pushes a listing of these lines, copied. */
+void poplin_lua_push_listing(lua_State *L, const poplin_line *lines, size_t count);
+
+/* The lines of the listing at index, which live as long as it; raises where there is none. */
+const poplin_line *poplin_lua_check_listing(lua_State *L, int index, size_t *count);
+
+/* Pushes a message of the script's: a table with number, octets, uid and _client, with the metatable. */
+void poplin_lua_push_message(lua_State *L, const poplin_line *line, int client, int metatable);
 
 /* Pushes a message's content as one string, in one copy where it lies in one slice. */
 void poplin_lua_push_body(lua_State *L, const poplin_body *body);

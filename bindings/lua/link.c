@@ -117,6 +117,8 @@ static poplin_lua_link *new_link(lua_State *L, poplin_lua_loop *loop) {
     return self;
 }
 
+#define UNFIT_LOGIN "user or password is empty, too long for any login, or holds what no command can carry"
+
 /*
  * core.open(loop, settings, user or nil, password or nil): a link that begins to connect, or nil and an error. The
  * descriptor among the settings is taken over, also where this fails.
@@ -140,7 +142,9 @@ int poplin_lua_link_open(lua_State *L) {
     status = poplin_link_open(loop->loop, &wanted.config, login.user.data == NULL ? NULL : &login, &self->link);
     poplin_tls_credentials_free(wanted.config.credentials);
     if (status != POPLIN_OK) {
-        return poplin_lua_fail_with(L, status, "connecting", NULL);
+        const char *reason = status == POPLIN_ERR_PROTOCOL ? UNFIT_LOGIN : NULL;
+        reason = status == POPLIN_ERR_LIMIT ? "a limit is 0, or user or password is too long for any login" : reason;
+        return poplin_lua_fail_with(L, status, "connecting", reason);
     }
     poplin_link_on_ready(self->link, link_ready, self);
     return 1;
@@ -161,8 +165,6 @@ static int link_opened(lua_State *L) {
 }
 
 /* ---- commands ---- */
-
-#define UNFIT_LOGIN "user or password is empty, too long for any login, or holds what no command can carry"
 
 /* What a submitting function answered at once: PROTOCOL and LIMIT are then of the arguments and not of the peer. */
 static int submit_fail(lua_State *L, const poplin_link *link, int status, enum poplin_verb verb) {
@@ -228,33 +230,22 @@ static int link_dele(lua_State *L) {
     return 1;
 }
 
-/* The wanted messages of the array at index 2, as a userdata that is pushed. */
-static poplin_wanted *check_wanted(lua_State *L, size_t *count) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-    *count = lua_rawlen(L, 2);
-    poplin_wanted *wanted = lua_newuserdatauv(L, (*count + 1) * sizeof *wanted, 0);
-    for (size_t i = 0; i < *count; i++) {
-        lua_rawgeti(L, 2, (lua_Integer)i + 1);
-        luaL_argexpected(L, lua_istable(L, -1), 2, "array of messages");
-        lua_getfield(L, -1, "number");
-        lua_getfield(L, -2, "octets");
-        wanted[i].number = poplin_lua_number(L, -2);
-        wanted[i].octets = (uint64_t)luaL_optinteger(L, -1, 0);
-        lua_pop(L, 3);
-    }
-    return wanted;
-}
-
-/* link:retr_all(array of { number = n, octets = n or nil }): a series, or nil and an error. */
+/* link:retr_all(listing, client, metatable): a series of messages, or nil and an error. */
 static int link_retr_all(lua_State *L) {
     poplin_link *link = open_link(L);
     size_t count = 0;
-    poplin_wanted *wanted = check_wanted(L, &count);
+    lua_settop(L, 4);
+    const poplin_line *lines = poplin_lua_check_listing(L, 2, &count);
     if (link == NULL) {
         return poplin_lua_closed(L);
     }
     poplin_series **series = poplin_lua_series_new(L);
+    poplin_wanted *wanted = lua_newuserdatauv(L, (count + 1) * sizeof *wanted, 0);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i] = (poplin_wanted){.number = lines[i].number, .octets = lines[i].octets};
+    }
     int status = poplin_link_retr_all(link, wanted, count, series);
+    lua_pop(L, 1);
     return status == POPLIN_OK ? 1 : submit_fail(L, link, status, POPLIN_RETR);
 }
 

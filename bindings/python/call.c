@@ -140,8 +140,14 @@ static PyObject *call_messages(PyObject *object, PyObject *arguments) {
     if (!poplin_py_link_enter(self->owner)) {
         return NULL;
     }
-    poplin_call *unique_ids = names == Py_None ? NULL : ((call_object *)names)->call;
-    PyObject *list = poplin_py_messages((PyTypeObject *)type, client, self->call, unique_ids);
+    PyObject *list = NULL;
+    size_t count = 0;
+    const poplin_line *lines = poplin_call_lines(self->call, &count);
+    if (names != Py_None && poplin_call_join(self->call, ((call_object *)names)->call) != POPLIN_OK) {
+        PyErr_NoMemory();
+    } else {
+        list = poplin_py_messages((PyTypeObject *)type, client, lines, count);
+    }
     poplin_py_link_leave(self->owner);
     return list;
 }

@@ -154,8 +154,8 @@ typedef struct poplin_py_message {
 poplin_py_message *poplin_py_message_new(PyTypeObject *type, PyObject *client, const poplin_line *line,
                                          PyObject *unique_id);
 
-/* The messages of a finished LIST and, unless it is NULL, UIDL: a list. */
-PyObject *poplin_py_messages(PyTypeObject *type, PyObject *client, poplin_call *sizes, poplin_call *names);
+/* The messages of a listing: a list. A line without unique-id gives one whose uid is None. */
+PyObject *poplin_py_messages(PyTypeObject *type, PyObject *client, const poplin_line *lines, size_t count);
 
 /* ---- call.c, series.c: each takes over what it is given, also where it fails ---- */
 

@@ -4,7 +4,6 @@
  */
 #include "core.h"
 
-#include <stdlib.h>
 #include <structmember.h>
 
 poplin_py_message *poplin_py_message_new(PyTypeObject *type, PyObject *client, const poplin_line *line,
@@ -26,7 +25,7 @@ static PyObject *message_new(PyTypeObject *type, PyObject *arguments, PyObject *
     PyObject *unique_id = NULL;
     PyObject *number = NULL;
     PyObject *octets = NULL;
-    poplin_line line = {0, 0, {NULL, 0}};
+    poplin_line line = {.number = 0};
     if (!PyArg_ParseTuple(arguments, "OOOO:Message", &client, &number, &unique_id, &octets) ||
         poplin_py_message_number(number, &line.number) < 0 ||
         poplin_py_unsigned(octets, "octets", UINT64_MAX, &line.octets) < 0) {
@@ -81,65 +80,11 @@ PyType_Spec poplin_py_message_spec = {
 
 /* ---- a listing ---- */
 
-/* The lines of a UIDL, in ascending order of their numbers. */
-typedef struct unique_ids {
-    const poplin_line *lines;
-    poplin_line *sorted; /* a copy, where the server sent them in another order */
-    size_t count;
-    size_t next; /* where the next number is expected */
-} unique_ids;
-
-static int compare_numbers(const void *a, const void *b) {
-    const poplin_line *first = a;
-    const poplin_line *second = b;
-    return (first->number > second->number) - (first->number < second->number);
-}
-
-static int sort_unique_ids(unique_ids *ids) {
-    size_t i = 1;
-    while (i < ids->count && ids->lines[i - 1].number < ids->lines[i].number) {
-        i++;
-    }
-    if (i >= ids->count) {
-        return 0;
-    }
-    ids->sorted = malloc(ids->count * sizeof *ids->sorted);
-    if (ids->sorted == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    memcpy(ids->sorted, ids->lines, ids->count * sizeof *ids->sorted);
-    qsort(ids->sorted, ids->count, sizeof *ids->sorted, compare_numbers);
-    ids->lines = ids->sorted;
-    return 0;
-}
-
-/* The unique-id of a message as a new reference, None where the listing lacks it. */
-static PyObject *find_unique_id(unique_ids *ids, uint32_t number) {
-    const poplin_line wanted = {number, 0, {NULL, 0}};
-    const poplin_line *line = NULL;
-    if (ids->next < ids->count && ids->lines[ids->next].number == number) {
-        line = &ids->lines[ids->next];
-    } else if (ids->count > 0) {
-        line = bsearch(&wanted, ids->lines, ids->count, sizeof wanted, compare_numbers);
-    }
-    if (line == NULL) {
-        return Py_NewRef(Py_None);
-    }
-    ids->next = (size_t)(line - ids->lines) + 1;
-    return poplin_py_octets_text(line->unique_id);
-}
-
-PyObject *poplin_py_messages(PyTypeObject *type, PyObject *client, poplin_call *sizes, poplin_call *names) {
-    size_t count = 0;
-    const poplin_line *lines = poplin_call_lines(sizes, &count);
-    unique_ids ids = {NULL, NULL, 0, 0};
-    if (names != NULL) {
-        ids.lines = poplin_call_lines(names, &ids.count);
-    }
-    PyObject *list = sort_unique_ids(&ids) < 0 ? NULL : PyList_New((Py_ssize_t)count);
+PyObject *poplin_py_messages(PyTypeObject *type, PyObject *client, const poplin_line *lines, size_t count) {
+    PyObject *list = PyList_New((Py_ssize_t)count);
     for (size_t i = 0; list != NULL && i < count; i++) {
-        PyObject *unique_id = find_unique_id(&ids, lines[i].number);
+        bool named = lines[i].unique_id.data != NULL;
+        PyObject *unique_id = named ? poplin_py_octets_text(lines[i].unique_id) : Py_NewRef(Py_None);
         PyObject *message =
             unique_id == NULL ? NULL : (PyObject *)poplin_py_message_new(type, client, &lines[i], unique_id);
         Py_XDECREF(unique_id);
@@ -147,6 +92,5 @@ PyObject *poplin_py_messages(PyTypeObject *type, PyObject *client, poplin_call *
             Py_CLEAR(list);
         }
     }
-    free(ids.sorted);
     return list;
 }

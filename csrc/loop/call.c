@@ -7,6 +7,7 @@
 #include "wire/grammar.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A piece that is worth a host's attention: fewer and larger ones are cheaper in every language. */
 enum { PIECE_OCTETS = 64 << 10 };
@@ -192,6 +193,49 @@ const poplin_reply *poplin_call_reply(const poplin_call *call) {
 const poplin_line *poplin_call_lines(const poplin_call *call, size_t *count) {
     *count = call->line_count;
     return call->lines;
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    const poplin_line *first = a, *second = b;
+
+    return (first->number > second->number) - (first->number < second->number);
+}
+
+static bool is_ascending(const poplin_line *lines, size_t count) {
+    size_t i = 1;
+
+    while (i < count && lines[i - 1].number < lines[i].number)
+        i++;
+    return i >= count;
+}
+
+int poplin_call_join(poplin_call *list, const poplin_call *uidl) {
+    const poplin_line *names = uidl->lines;
+    size_t count = uidl->line_count, next = 0;
+    poplin_line *sorted = NULL;
+
+    if (!is_ascending(names, count)) {
+        sorted = malloc(count * sizeof *sorted);
+        if (!sorted)
+            return POPLIN_ERR_NOMEM;
+        memcpy(sorted, names, count * sizeof *sorted);
+        qsort(sorted, count, sizeof *sorted, compare_numbers);
+        names = sorted;
+    }
+    for (size_t i = 0; i < list->line_count; i++) {
+        poplin_line *line = &list->lines[i];
+        const poplin_line *name = NULL;
+
+        if (next < count && names[next].number == line->number)
+            name = &names[next];
+        else if (count > 0)
+            name = bsearch(line, names, count, sizeof *names, compare_numbers);
+        line->unique_id = name ? name->unique_id : (poplin_slice){NULL, 0};
+        if (name)
+            next = (size_t)(name - names) + 1;
+    }
+    free(sorted);
+    return POPLIN_OK;
 }
 
 int poplin_call_body(poplin_call *call, poplin_body *body) {

@@ -328,53 +328,45 @@ end
 
 -- ---- messages ----
 
---- All messages, an array; nothing is fetched. LIST and UIDL go out together.
-function Client:messages()
+-- LIST and UIDL, which go out together: a listing, or nil and an error.
+local function listing_of(self)
   task.check()
   local sizes, err = self._link:call("LIST")
   local names, another = self._link:call("UIDL")
   if not sizes or not names then
     return nil, err or another
   end
-  local messages, failure = settled(self._link, sizes, sizes.listings, sizes:listings())
-  if not messages then
+  local listed, failure = settled(self._link, sizes, sizes.done, sizes:done())
+  if not listed then
     return nil, failure
   end
-  local uids = {}
-  local lines, refusal = settled(self._link, names, names.unique_ids, names:unique_ids())
-  if lines then
-    for i = 1, #lines do
-      uids[lines[i].number] = lines[i].uid
-    end
-  elseif refusal.kind ~= "refused" then
+  local named, refusal = settled(self._link, names, names.done, names:done())
+  if not named and refusal.kind ~= "refused" then
     return nil, refusal
   end
-  for i = 1, #messages do
-    local message = setmetatable(messages[i], Message)
-    message.uid = uids[message.number]
-    message._client = self
-  end
-  return messages
+  return sizes:listing(named and names or nil)
 end
 
--- The messages that a loop is to fetch: all, or those named by number or given as messages.
+--- All messages, an array; nothing is fetched. LIST and UIDL go out together.
+function Client:messages()
+  local listing, err = listing_of(self)
+  if not listing then
+    return nil, err
+  end
+  return listing:messages(self, Message)
+end
+
+-- The listing of what a loop is to fetch: all, or those named by number or given as messages.
 local function wanted_of(self, numbers)
-  local messages, err = self:messages()
-  if not messages or not numbers then
-    return messages, err
+  local listing, err = listing_of(self)
+  if not listing or not numbers then
+    return listing, err
   end
-  local listed, wanted, seen = {}, {}, {}
-  for _, message in ipairs(messages) do
-    listed[message.number] = message
+  local chosen = {}
+  for i, one in ipairs(numbers) do
+    chosen[i] = getmetatable(one) == Message and one.number or one
   end
-  for _, one in ipairs(numbers) do
-    local number = getmetatable(one) == Message and one.number or one
-    if not seen[number] then
-      seen[number] = true
-      table.insert(wanted, listed[number] or setmetatable({ number = number, octets = 0, _client = self }, Message))
-    end
-  end
-  return wanted
+  return listing:pick(chosen)
 end
 
 -- A loop's state; its end, early or not, lets the rest go.
@@ -389,21 +381,18 @@ function Cursor:__close()
 end
 
 -- The iterator's step, from what series:next() answered.
-local function deliver(self, number, data, refusal)
-  if number == false then
+local function deliver(self, message, err)
+  if message then
+    return message
+  elseif message == false then
     task.wait(self.client._link)
     return deliver(self, self.series:next())
   end
-  local message = self.wanted[number]
-  if message and data then
-    self.wanted[number] = nil
-    message.data = data
-    return message
-  end
   self:__close()
-  if number or data then
-    error(refusal or data, 0)
+  if err then
+    error(err, 0)
   end
+  task.wake(self.client._link)
 end
 
 local function step(self)
@@ -414,23 +403,19 @@ end
 -- those of an array of numbers or messages, each once. It raises the error object where it fails, and where the server
 -- refuses a message. Beginning another loop ends this one.
 function Client:retr_all(numbers)
-  local wanted, err = wanted_of(self, numbers)
-  if not wanted then
+  local listing, err = wanted_of(self, numbers)
+  if not listing then
     error(err, 0)
   end
   if self._series then
     self._series:close()
   end
-  local series, failure = self._link:retr_all(wanted)
+  local series, failure = self._link:retr_all(listing, self, Message)
   if not series then
     error(failure, 0)
   end
-  local by_number = {}
-  for i = 1, #wanted do
-    by_number[wanted[i].number] = wanted[i]
-  end
   self._series = series
-  local cursor = setmetatable({ client = self, series = series, wanted = by_number }, Cursor)
+  local cursor = setmetatable({ client = self, series = series }, Cursor)
   return step, cursor, nil, cursor
 end
 

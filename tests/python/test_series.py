@@ -1,5 +1,6 @@
 """Message after message: the pipeline, and what may happen inside the loop."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -69,15 +70,13 @@ def test_a_refused_dele_is_raised_at_the_next_step() -> None:
         send(b"+OK\r\nA\r\n.\r\n"),
         expect(b"DELE 1\r\n"),
         send(b"+OK\r\nB\r\n.\r\n-ERR [SYS/TEMP] not now\r\n"),
-        expect(b"RETR 3\r\n"),
-        send(b"+OK\r\nC\r\n.\r\n"),
         expect(b"QUIT\r\n"),
         send(b"+OK\r\n"),
     ]
     with Server(script) as peer, join(peer, limits={"window_commands": 2}) as pop:
         got = []
         with pytest.raises(poplin.Temporary, match=r"DELE 1.*not now") as caught:
-            for message in pop.retr_all():
+            for message in pop.retr_all([1, 2]):
                 got.append(message.data)
                 if message.number == 1:
                     message.dele()
@@ -190,3 +189,17 @@ def test_a_message_missing_in_uidl_has_no_uid() -> None:
     ]
     with Server(script) as peer, join(peer) as pop:
         assert [(message.number, message.uid) for message in pop.messages()] == [(2, "b"), (1, None)]
+
+
+def test_a_loop_keeps_no_message_that_it_has_handed_over(serve: Any, connect: Any) -> None:
+    size = 256 << 10
+    server, _ = serve({f"m{number}": bytes(size) for number in range(100)})
+    pop = connect(server)
+    tracemalloc.start()
+    try:
+        fetched = sum(len(message.data or b"") for message in pop.retr_all())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert fetched >= 100 * size
+    assert peak < 10 * size

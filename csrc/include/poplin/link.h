@@ -22,8 +22,7 @@ extern "C" {
 typedef struct poplin_link poplin_link;
 
 typedef struct poplin_link_config {
-    const char
-        *host; /* name or IP literal; also, with path or descriptor too, the name that the certificate is checked for */
+    const char *host; /* name or IP literal; with path or descriptor too, the name that the certificate is for */
     uint16_t port;
     const char *path; /* a Unix socket instead of host and port */
     int descriptor;   /* a connected stream socket instead of both, or -1; the link owns it from open on, also
@@ -42,7 +41,8 @@ POPLIN_API void poplin_link_config_init(poplin_link_config *config);
 
 /*
  * Begins to connect and returns at once; strings and config are copied. login may be NULL. The opening
- * (poplin_client_open) is done when poplin_link_opened is. STATE: after fork, no address; NOMEM.
+ * (poplin_client_open) is done when poplin_link_opened is. STATE: after fork, no address; PROTOCOL, LIMIT: a login that
+ * can never be sent, as poplin_client_open, or a limit of 0, as poplin_client_new; NOMEM.
  */
 POPLIN_API int poplin_link_open(poplin_loop *loop, const poplin_link_config *config, const poplin_credentials *login,
                                 poplin_link **link);
@@ -134,6 +134,12 @@ POPLIN_API const poplin_reply *poplin_call_reply(const poplin_call *call);
 /* The finished call's lines of LIST or UIDL. Owned by the call. */
 POPLIN_API const poplin_line *poplin_call_lines(const poplin_call *call, size_t *count);
 
+/*
+ * Gives each line of a finished LIST the unique-id that a finished UIDL tells for its number; {NULL, 0} where it tells
+ * none. They live as long as uidl. NOMEM.
+ */
+POPLIN_API int poplin_call_join(poplin_call *list, const poplin_call *uidl);
+
 /* Forgets the call. If its reply has not come, it is dropped when it comes. NULL is allowed. */
 POPLIN_API void poplin_call_free(poplin_call *call);
 
@@ -189,6 +195,9 @@ POPLIN_API const poplin_error *poplin_link_refusal(const poplin_link *link);
 /* A reply's refusal as an error, for a host that raises it: fills in error from reply, verb (POPLIN_NO_VERB: a login) and link. */
 POPLIN_API void poplin_link_describe(const poplin_link *link, enum poplin_verb verb, const poplin_reply *reply,
                                      poplin_error *error);
+
+/* Why verb (POPLIN_NO_VERB: a login) has just been answered with STATE, and what to do first: fills in error. */
+POPLIN_API void poplin_link_explain(const poplin_link *link, enum poplin_verb verb, poplin_error *error);
 
 /* ---- waiting ---- */
 
