@@ -113,9 +113,7 @@ void poplin_connection_unlock(poplin_connection *connection) {
 static void end(poplin_connection *connection, const poplin_session_event *event) {
     poplin_server *server = connection->server;
     connection->phase = POPLIN_LEAVING;
-    connection->asked = POPLIN_ASKED_NOTHING;
     server->sessions--;
-    poplin_body_done(connection);
     if (connection->opened) {
         connection->opened = false;
         poplin_session_end told = {event->outcome, {connection->user, connection->user_size}, event->error};

@@ -129,15 +129,16 @@ void poplin_body_produce(poplin_connection *connection) {
     server->backend.piece(server->context, server, request, connection->maildrop, connection->source.pieces);
 }
 
+/* What was lent goes first: if the host frees the server meanwhile, the rest has been done by then. */
 void poplin_body_done(poplin_connection *connection) {
     poplin_server *server = connection->server;
+    give_back(&connection->source);
     poplin_source source = connection->source;
     connection->source = (poplin_source){0};
     if (source.kind == POPLIN_SOURCE_FILE) {
         (void)close(source.descriptor);
         free(source.buffer);
     }
-    give_back(&source);
     if (source.kind == POPLIN_SOURCE_PIECES)
         server->backend.pieces_done(server->context, connection->maildrop, source.pieces);
 }

@@ -79,12 +79,6 @@ static int make_machine(poplin_link *link) {
         status = poplin_client_open(link->client, link->has_login ? &login : NULL, POPLIN_OPENING_TAG);
     poplin_buffer_free(&link->user);
     poplin_buffer_free(&link->password);
-    if (status == POPLIN_ERR_LIMIT)
-        return poplin_link_fail_because(link, status, "login",
-                                        "the user name or the password is too long for the protocol");
-    if (status == POPLIN_ERR_PROTOCOL)
-        return poplin_link_fail_because(
-            link, status, "login", "the user name or the password is empty, or holds a character that cannot be sent");
     if (status != POPLIN_OK)
         return poplin_link_fail_because(link, status, "login", "%s", poplin_status_text(status));
     return POPLIN_OK;

@@ -45,11 +45,21 @@ static void free_connection(poplin_connection *connection) {
     poplin_server_release(server);
 }
 
-/* Ends the session from this side; what its output still holds is not for this peer. */
-static void give_up(poplin_connection *connection, int status, const char *reason) {
-    connection->mute = true;
+/*
+ * Ends the session from this side. What the host gave for a message goes back first: if the host frees the server
+ * meanwhile, all that remains, the maildrop's close included, happens in there.
+ */
+static void abort_session(poplin_connection *connection, int status, const char *reason) {
+    connection->asked = POPLIN_ASKED_NOTHING;
+    poplin_body_done(connection);
     (void)poplin_session_abort(connection->session, status, reason);
     poplin_connection_finish(connection);
+}
+
+/* The same; what the session's output still holds is not for this peer. */
+static void give_up(poplin_connection *connection, int status, const char *reason) {
+    connection->mute = true;
+    abort_session(connection, status, reason);
 }
 
 /* ---- output ---- */
@@ -73,15 +83,13 @@ static bool flush(poplin_connection *connection) {
     return true;
 }
 
-/* Octets of output that have not gone out, where they are to go out at all. */
-static size_t unsent(const poplin_connection *connection) {
+/* Whether output has not gone out that is to go out at all. */
+static bool has_unsent(const poplin_connection *connection) {
     const char *data;
-    size_t size = 0, encrypted = 0;
+    size_t size = 0;
     if (!connection->mute)
         poplin_session_output(connection->session, &data, &size);
-    if (connection->transport.tls != NULL)
-        poplin_tls_output(connection->transport.tls, &data, &encrypted);
-    return size + encrypted;
+    return size > 0 || poplin_transport_is_pending(&connection->transport);
 }
 
 /* ---- the phases: each goes on as far as it can ---- */
@@ -205,16 +213,21 @@ static void talk(poplin_connection *connection) {
     }
 }
 
-static void leave(poplin_connection *connection) {
+/* Sends what is left, and FIN behind it. True: all is sent. */
+static bool say_goodbye(poplin_connection *connection) {
     if (!connection->mute && !flush(connection) && !connection->mute)
-        return;
-    int status = poplin_transport_shutdown(&connection->transport);
-    if (status == POPLIN_WAITING)
-        return;
-    poplin_transport_discard(&connection->transport);
-    connection->phase = POPLIN_LINGERING;
-    if (poplin_server_is_crowded(connection->server))
+        return false;
+    return poplin_transport_shutdown(&connection->transport) != POPLIN_WAITING;
+}
+
+static void leave(poplin_connection *connection) {
+    bool done = say_goodbye(connection);
+    if (poplin_server_is_crowded(connection->server)) {
         vanish(connection);
+    } else if (done) {
+        poplin_transport_discard(&connection->transport);
+        connection->phase = POPLIN_LINGERING;
+    }
 }
 
 static void linger(poplin_connection *connection) {
@@ -256,7 +269,7 @@ static enum poplin_awaited awaited_now(const poplin_connection *connection) {
     case POPLIN_TALKING:
         if (connection->unfinished || connection->asked != POPLIN_ASKED_NOTHING)
             return POPLIN_AWAITS_NOTHING;
-        return unsent(connection) > 0 ? POPLIN_AWAITS_ROOM : POPLIN_AWAITS_COMMAND;
+        return has_unsent(connection) ? POPLIN_AWAITS_ROOM : POPLIN_AWAITS_COMMAND;
     default:
         return POPLIN_AWAITS_ROOM;
     }
@@ -276,21 +289,31 @@ static uint64_t allowed(const poplin_connection *connection) {
     }
 }
 
+/* Octets of output that the kernel holds: the client has not taken them. */
+static size_t held(const poplin_connection *connection) {
+    int octets = 0;
+    (void)ioctl(poplin_watch_descriptor(connection->transport.watch), SIOCOUTQ, &octets);
+    return octets > 0 ? (size_t)octets : 0;
+}
+
 /*
- * A number that changes whenever output moves. What the kernel holds counts as not sent: a slow client that drains
- * it may take longer than the time allowed before the socket has room again.
+ * A number that changes whenever the client takes output. What the kernel holds counts as not taken: a slow client that
+ * drains it may take longer than the time allowed before the socket has room again.
  */
 static uint64_t output_mark(const poplin_connection *connection) {
-    int held = 0;
-    (void)ioctl(poplin_watch_descriptor(connection->transport.watch), SIOCOUTQ, &held);
-    return connection->taken - unsent(connection) - (uint64_t)held;
+    const char *data;
+    size_t encrypted = 0;
+    if (connection->transport.tls != NULL)
+        poplin_tls_output(connection->transport.tls, &data, &encrypted);
+    return connection->taken - encrypted - held(connection);
 }
 
 /* Whether what is awaited has come, in part at least, since the deadline was set. */
 static bool has_moved(const poplin_connection *connection) {
     switch (connection->awaited) {
-    case POPLIN_AWAITS_COMMAND:
-        return poplin_session_commands(connection->session) != connection->commands;
+    case POPLIN_AWAITS_COMMAND: /* which cannot come while the client still drains the last reply */
+        return poplin_session_commands(connection->session) != connection->commands ||
+               (held(connection) > 0 && output_mark(connection) != connection->progress);
     case POPLIN_AWAITS_ROOM:
         return output_mark(connection) != connection->progress;
     default:
@@ -326,7 +349,7 @@ static void watch_the_clock(poplin_connection *connection) {
     } else if (awaited != connection->awaited || has_moved(connection)) {
         connection->awaited = awaited;
         connection->commands = poplin_session_commands(connection->session);
-        connection->progress = awaited == POPLIN_AWAITS_ROOM ? output_mark(connection) : 0;
+        connection->progress = output_mark(connection);
         poplin_deadline_set(&connection->deadline, allowed(connection));
     } else if (connection->deadline.expired) {
         time_out(connection);
@@ -338,6 +361,8 @@ static void watch_the_clock(poplin_connection *connection) {
 static void run(void *context) {
     poplin_connection *connection = context;
     enum poplin_connection_phase before;
+    if (connection->running)
+        return; /* it is being stopped, and its host steps the loop meanwhile */
     connection->running = true;
     connection->unfinished = false;
     if (connection->deadline.expired)
@@ -403,8 +428,7 @@ void poplin_connection_stop(poplin_connection *connection) {
     connection->running = true;
     if (connection->phase < POPLIN_LEAVING) {
         connection->mute |= connection->phase != POPLIN_TALKING;
-        (void)poplin_session_abort(connection->session, POPLIN_ERR_CANCELLED, "the server was stopped");
-        poplin_connection_finish(connection);
+        abort_session(connection, POPLIN_ERR_CANCELLED, "the server was stopped");
     }
     if (connection->phase != POPLIN_GONE && !connection->mute)
         (void)flush(connection);

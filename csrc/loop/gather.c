@@ -29,18 +29,11 @@ static int make_room(poplin_gather *gather, size_t size) {
 }
 
 int poplin_gather_add(poplin_gather *gather, poplin_slice octets) {
-    poplin_slice *last;
-
     if (!gather->slices)
         gather->slices = calloc(1 + POPLIN_GATHER_SLICES, sizeof *gather->slices);
     if (!gather->slices)
         return POPLIN_ERR_NOMEM;
-    last = &gather->slices[gather->references];
     gather->size += octets.size;
-    if (gather->references > 0 && last->data + last->size == octets.data) {
-        last->size += octets.size;
-        return POPLIN_OK;
-    }
     if (gather->references == POPLIN_GATHER_SLICES) {
         int status = poplin_gather_keep(gather);
         if (status != POPLIN_OK)

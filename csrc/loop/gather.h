@@ -1,8 +1,8 @@
 /*
  * loop/gather.h - the content of one reply as it comes in: held by reference while it can be, copied when it must be.
  *
- * A message that lies whole in the receive buffer is so handed to the host as slices of that buffer, and copied once, by
- * the host, to where it wants it. One that does not is copied out whenever the buffer is about to be reused.
+ * A message that lies whole in the receive buffer is so handed to the host as slices of that buffer, and copied once,
+ * by the host, to where it wants it. One that does not is copied out whenever the buffer is about to be reused.
  */
 #ifndef POPLIN_LOOP_GATHER_H
 #define POPLIN_LOOP_GATHER_H

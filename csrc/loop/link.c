@@ -5,6 +5,7 @@
  * poplin/link.h are built on top, in call.c and series.c.
  */
 #include "loop/link.h"
+#include "wire/grammar.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,13 +107,23 @@ static int copy(poplin_link *link, const poplin_link_config *config, const popli
     return status;
 }
 
+/* What the machine would refuse when the connection stands is refused before there is one. */
+static int check(const poplin_loop *loop, const poplin_link_config *config, const poplin_credentials *login) {
+    poplin_client *client = NULL;
+    if (!poplin_loop_is_ours(loop) || (!config->host && !config->path && config->descriptor < 0))
+        return POPLIN_ERR_STATE;
+    int status = poplin_client_new(&config->client, &client);
+    if (status == POPLIN_OK)
+        status = poplin_client_open(client, login, POPLIN_OPENING_TAG);
+    poplin_client_free(client);
+    return status;
+}
+
 int poplin_link_open(poplin_loop *loop, const poplin_link_config *config, const poplin_credentials *login,
                      poplin_link **made) {
     poplin_link *link = NULL;
-    int status = poplin_loop_is_ours(loop) ? POPLIN_OK : POPLIN_ERR_STATE;
+    int status = check(loop, config, login);
     *made = NULL;
-    if (!config->host && !config->path && config->descriptor < 0)
-        status = POPLIN_ERR_STATE;
     if (status == POPLIN_OK && !(link = calloc(1, sizeof *link)))
         status = POPLIN_ERR_NOMEM;
     if (status != POPLIN_OK) {
@@ -223,6 +234,30 @@ static int why_not(poplin_link *link) {
     int status = failed ? poplin_link_pull(link, &event) : POPLIN_ERR_STATE;
 
     return status < 0 ? status : POPLIN_ERR_STATE;
+}
+
+static const char *misfit(const poplin_link *link, enum poplin_verb verb) {
+    if (!poplin_loop_is_ours(link->loop))
+        return "this connection belongs to the parent process: connect anew in the child";
+    if (!link->opened)
+        return "the connection does not stand yet: wait for that first";
+    const int phase = poplin_client_phase(link->client);
+    const unsigned phases = verb == POPLIN_NO_VERB ? POPLIN_AUTHORIZATION : poplin_verb_lookup(verb)->phases;
+    if (phase == 0)
+        return "the session is over: connect anew";
+    if ((phases & (unsigned)phase) == 0)
+        return phase == POPLIN_AUTHORIZATION ? "log in first" : "this is possible only before the login";
+    if (verb == POPLIN_STLS && poplin_link_tls(link))
+        return "TLS stands already";
+    return "what was asked for before has to end first";
+}
+
+void poplin_link_explain(const poplin_link *link, enum poplin_verb verb, poplin_error *error) {
+    *error = (poplin_error){.status = POPLIN_ERR_STATE};
+    if (verb != POPLIN_NO_VERB)
+        (void)snprintf(error->doing, sizeof error->doing, "%s", poplin_verb_name(verb));
+    (void)snprintf(error->host, sizeof error->host, "%s", link->where);
+    (void)snprintf(error->reason, sizeof error->reason, "%s", misfit(link, verb));
 }
 
 /* What was submitted goes out with the next pull or the next step, whichever is first: so many go in one write. */

@@ -16,12 +16,12 @@
 
 #define BACKLOG 4096 /* the kernel cuts it to what it allows */
 
-static int fail(poplin_error *error, const char *address, const char *reason) {
-    *error = (poplin_error){.status = POPLIN_ERR_IO};
+static int fail(poplin_error *error, int status, const char *address, const char *reason) {
+    *error = (poplin_error){.status = status};
     snprintf(error->doing, sizeof error->doing, "listen");
     snprintf(error->host, sizeof error->host, "%s", address);
     snprintf(error->reason, sizeof error->reason, "%s", reason);
-    return POPLIN_ERR_IO;
+    return status;
 }
 
 static void set_option(int descriptor, int level, int option, int value) {
@@ -67,11 +67,11 @@ int poplin_listen_tcp(const char *host, uint16_t port, poplin_listener *listener
     struct addrinfo *found = NULL, hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     const char *literal = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
     if (getaddrinfo(literal, service, &hints, &found) != 0)
-        return fail(error, shown, "not an IP address, nor \"localhost\"");
+        return fail(error, POPLIN_ERR_IO, shown, "not an IP address, nor \"localhost\"");
     *listener = (poplin_listener){0};
     int status = bind_and_listen(listener, found->ai_addr, found->ai_addrlen);
     if (status != 0)
-        status = fail(error, shown, strerror(errno));
+        status = fail(error, POPLIN_ERR_IO, shown, strerror(errno));
     else
         listener->port = port_of(listener->descriptor);
     freeaddrinfo(found);
@@ -87,15 +87,15 @@ static void remove_old_socket(const char *path) {
 int poplin_listen_unix(const char *path, poplin_listener *listener, poplin_error *error) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) == 0 || strlen(path) >= sizeof address.sun_path)
-        return fail(error, path, "not a path that a Unix socket can have: it is empty or too long");
+        return fail(error, POPLIN_ERR_IO, path, "not a path that a Unix socket can have: it is empty or too long");
     memcpy(address.sun_path, path, strlen(path));
     *listener = (poplin_listener){.path = strdup(path)};
     if (listener->path == NULL)
-        return POPLIN_ERR_NOMEM;
+        return fail(error, POPLIN_ERR_NOMEM, path, "out of memory");
     remove_old_socket(path);
     struct stat made;
     if (bind_and_listen(listener, (struct sockaddr *)&address, sizeof address) != 0) {
-        int status = fail(error, path, strerror(errno));
+        int status = fail(error, POPLIN_ERR_IO, path, strerror(errno));
         free(listener->path);
         listener->path = NULL;
         return status;

@@ -17,7 +17,7 @@ typedef struct poplin_listener {
     ino_t inode;
 } poplin_listener;
 
-/* OK; ERR_IO, with *error filled in; ERR_NOMEM. */
+/* OK; ERR_IO or ERR_NOMEM, with *error filled in. */
 int poplin_listen_tcp(const char *host, uint16_t port, poplin_listener *listener, poplin_error *error);
 
 /* A name that is a socket already is removed first. Answers as above. */

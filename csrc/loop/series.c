@@ -2,9 +2,9 @@
  * loop/series.c - message after message by RETR, the pipeline kept full: the series of poplin/link.h.
  *
  * The client machine sends ahead; a series only takes what arrives. As a rule one message is here at a time, since
- * nothing is decoded before somebody asks. Where the host waits for another command in between, the messages in flight
- * queue up here; the RETRs that were not sent yet are taken back, and given to the machine again when the queue is empty:
- * so what is kept never exceeds one window, however often that happens.
+ * nothing is decoded before somebody asks. Where the host waits for another command in between, the messages in
+ * flight queue up here; the RETRs that were not sent yet are taken back, and given to the machine again when the
+ * queue is empty: so what is kept never exceeds one window, however often that happens.
  */
 #include "loop/calls.h"
 #include "loop/link.h"

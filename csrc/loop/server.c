@@ -134,6 +134,8 @@ static int fail(poplin_error *error, int status, const char *reason) {
 static int check_config(const poplin_loop *loop, const poplin_server_config *config, poplin_error *error) {
     if (!poplin_loop_is_ours(loop))
         return fail(error, POPLIN_ERR_STATE, "the loop belongs to the parent process");
+    if (config->host == NULL && config->path == NULL)
+        return fail(error, POPLIN_ERR_STATE, "there is neither a host nor a path to listen on");
     if (config->tls != POPLIN_TLS_NEVER && config->credentials == NULL)
         return fail(error, POPLIN_ERR_STATE, "TLS was asked for without a certificate; give one, or tls = never");
     if (config->max_sessions == 0 || config->max_sessions > POPLIN_PLACES_MAX)

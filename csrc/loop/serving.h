@@ -50,7 +50,7 @@ void poplin_server_release(poplin_server *server);
 void poplin_server_add(poplin_server *server, poplin_connection *connection);
 void poplin_server_remove(poplin_server *server, poplin_connection *connection);
 
-/* True where more connections linger than there may be sessions: then nobody lingers. */
+/* True where more connections are taking leave than there may be sessions: then nobody is waited for. */
 bool poplin_server_is_crowded(const poplin_server *server);
 
 /* ---- body.c ---- */

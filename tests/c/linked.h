@@ -224,6 +224,55 @@ static inline void peer_say_content(struct peer *peer, const char *status_line, 
     free(wire);
 }
 
+/* ---- series ---- */
+
+/* A series over the messages 1 to count, of whose sizes nothing is known. */
+static inline poplin_series *retrieve(struct linked *linked, uint32_t count) {
+    poplin_wanted wanted[64];
+    poplin_series *series;
+
+    assert_true(count <= COUNT_OF(wanted));
+    for (uint32_t i = 0; i < count; i++)
+        wanted[i] = (poplin_wanted){.number = i + 1};
+    assert_int_equal(poplin_link_retr_all(linked->link, wanted, count, &series), POPLIN_OK);
+    memset(wanted, 0, sizeof wanted);
+    return series;
+}
+
+/* "message n" is what message n says in the tests of series. */
+static inline void say_message(struct linked *linked, uint32_t number) {
+    char text[64];
+
+    (void)snprintf(text, sizeof text, "+OK\r\nmessage %u\r\n.\r\n", number);
+    peer_say(&linked->peer, text);
+}
+
+static inline void hear_retr(struct linked *linked, uint32_t first, uint32_t last) {
+    char text[64];
+
+    for (uint32_t i = first; i <= last; i++) {
+        (void)snprintf(text, sizeof text, "RETR %u\r\n", i);
+        peer_hear(&linked->peer, text);
+    }
+}
+
+static inline void expect_message(struct linked *linked, poplin_series *series, uint32_t number) {
+    poplin_message message;
+    char text[64];
+
+    assert_int_equal(linked_next(linked, series, &message), POPLIN_OK);
+    assert_int_equal(message.number, number);
+    assert_int_equal(message.status, POPLIN_OK);
+    assert_body(&message.body, text, (size_t)snprintf(text, sizeof text, "message %u\r\n", number));
+}
+
+static inline void expect_end(struct linked *linked, poplin_series *series) {
+    poplin_message message;
+
+    assert_int_equal(linked_next(linked, series, &message), POPLIN_END);
+    assert_int_equal(linked_next(linked, series, &message), POPLIN_END);
+}
+
 #define LINKED_TEST(function) cmocka_unit_test_setup_teardown(function, linked_set_up, linked_tear_down)
 
 #endif
