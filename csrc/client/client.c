@@ -73,7 +73,7 @@ int poplin_step_fail(poplin_client *client, int status, poplin_slice peer, const
     client->error = (poplin_error){.status = status};
     describe(client, client->error.doing, sizeof client->error.doing);
     snprintf(client->error.reason, sizeof client->error.reason, "%s", reason);
-    poplin_visible(peer, client->error.peer, sizeof client->error.peer);
+    poplin_visible(poplin_opening_conceal(client, peer), client->error.peer, sizeof client->error.peer);
     client->reading = POPLIN_FAILING;
     client->phase = 0;
     client->cursor = client->end = NULL;
@@ -89,18 +89,18 @@ int poplin_step_starved(poplin_client *client) {
         "TLS was cut short before the reply was complete, perhaps by somebody in between; reconnect: nothing was "
         "deleted",
         "the server closed the connection without answering QUIT; whether the deletions were made is not known: "
-        "compare "
-        "the unique-ids in the next session",
+        "compare the unique-ids in the next session",
         "the server closed the connection while nothing was asked of it, perhaps after too long a silence; reconnect: "
         "nothing was deleted",
         "the server closed the connection before it had greeted; check host and port",
     };
     if (!client->eof)
         return POPLIN_NEED_INPUT;
+    bool quit_sent = client->quitting && client->queue.in_flight == client->queue.count; /* nothing goes behind it */
     size_t which = !client->clean ? 1 : 0;
     if (client->reading == POPLIN_READING_GREETING)
         which = 4;
-    else if (client->quitting)
+    else if (quit_sent)
         which = 2;
     else if (poplin_step_head(client) == NULL)
         which = 3;
@@ -168,7 +168,9 @@ int poplin_client_tls(poplin_client *client, const poplin_tls_facts *facts) {
     client->tls = true;
     client->reading = POPLIN_READING_REPLY;
     poplin_capabilities_clear(&client->capabilities);
-    return poplin_opening_ask(client);
+    if (poplin_opening_ask(client) < 0)
+        poplin_step_fail(client, POPLIN_ERR_NOMEM, (poplin_slice){NULL, 0}, poplin_status_text(POPLIN_ERR_NOMEM));
+    return POPLIN_OK;
 }
 
 /* ---- events ---- */

@@ -10,6 +10,9 @@
  *
  * A step of the machine answers POPLIN_OK (the event is filled), POPLIN_NEED_INPUT, POPLIN_WAITING, or
  * POPLIN_AGAIN: something was read that makes no event of its own, or the machine has just failed.
+ *
+ * Functions that the files share are named poplin_step_..., since poplin_client_... is the host's; those that work on one
+ * part of the machine are named after it: poplin_opening_..., poplin_capabilities_..., poplin_numbers_...
  */
 #ifndef POPLIN_CLIENT_MACHINE_H
 #define POPLIN_CLIENT_MACHINE_H
@@ -184,6 +187,9 @@ void poplin_opening_arguments(poplin_client *client, poplin_parsed_command *line
 
 /* Appends the line of the SASL exchange that is due. OK or ERR_NOMEM. */
 int poplin_opening_write_due(poplin_client *client);
+
+/* The server's words, or, where they repeat a secret of the login, words that say so (T-SEC-1). */
+poplin_slice poplin_opening_conceal(const poplin_client *client, poplin_slice words);
 
 /* The opening is over: secrets are wiped. */
 void poplin_opening_end(poplin_client *client);

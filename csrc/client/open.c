@@ -48,6 +48,16 @@ void poplin_opening_end(poplin_client *client) {
     client->opening.due = POPLIN_NOTHING_DUE;
 }
 
+static bool holds(poplin_slice words, const poplin_buffer *secret) {
+    poplin_slice sought = poplin_buffer_slice(secret);
+    return sought.size > 0 && words.size > 0 && memmem(words.data, words.size, sought.data, sought.size) != NULL;
+}
+
+poplin_slice poplin_opening_conceal(const poplin_client *client, poplin_slice words) {
+    bool repeated = holds(words, &client->opening.password) || holds(words, &client->opening.response);
+    return repeated ? poplin_slice_of("(words that repeat the password)") : words;
+}
+
 static int opened(poplin_client *client, int status, poplin_client_event *event) {
     poplin_opening *opening = &client->opening;
     *event = (poplin_client_event){
@@ -69,12 +79,11 @@ static int check_credentials(const poplin_credentials *credentials) {
         return POPLIN_ERR_PROTOCOL;
     if (user.size > FIELD_MAX || password.size > FIELD_MAX)
         return POPLIN_ERR_LIMIT;
-    static const char forbidden[] = {'\0', '\r', '\n', ' '};
-    for (size_t i = 0; i < sizeof forbidden; i++) {
-        bool in_password = forbidden[i] != ' ' && memchr(password.data, forbidden[i], password.size) != NULL;
-        if (in_password || memchr(user.data, forbidden[i], user.size) != NULL)
+    static const char forbidden[] = {'\0', '\r', '\n'};
+    for (size_t i = 0; i < sizeof forbidden; i++)
+        if (memchr(user.data, forbidden[i], user.size) != NULL ||
+            memchr(password.data, forbidden[i], password.size) != NULL)
             return POPLIN_ERR_PROTOCOL;
-    }
     return POPLIN_OK;
 }
 
@@ -139,6 +148,10 @@ static int log_in_user(poplin_client *client) {
         return poplin_step_fail(client, POPLIN_ERR_LIMIT, nothing,
                                 "name or password is longer than the 248 octets that USER and PASS can carry, and the "
                                 "server does not offer AUTH PLAIN");
+    if (memchr(user.data, ' ', user.size) != NULL)
+        return poplin_step_fail(client, POPLIN_ERR_UNSUPPORTED, nothing,
+                                "the name holds a space, which USER cannot carry, and the server does not offer AUTH "
+                                "PLAIN");
     if ((!is_ascii(user) || !is_ascii(password)) && !poplin_capabilities_have(&client->capabilities, "UTF8", "USER"))
         return poplin_step_fail(client, POPLIN_ERR_UNSUPPORTED, nothing,
                                 "name or password is not plain ASCII, which this server takes neither by AUTH PLAIN "
@@ -224,7 +237,7 @@ int poplin_opening_write_due(poplin_client *client) {
 static int keep_words(poplin_client *client, const poplin_status_line *status) {
     poplin_opening *opening = &client->opening;
     bool codes = client->capabilities.codes;
-    poplin_slice words = codes ? status->rest : status->text;
+    poplin_slice words = poplin_opening_conceal(client, codes ? status->rest : status->text);
     opening->code = codes ? status->code : POPLIN_CODE_NONE;
     poplin_buffer_clear(&opening->said);
     return poplin_buffer_append(&opening->said, words.data, words.size);

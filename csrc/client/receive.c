@@ -138,7 +138,9 @@ static int accept(poplin_client *client, const poplin_pending *command, poplin_c
     case POPLIN_RSET:
         client->numbers.deleted = 0;
         break;
-    case POPLIN_STLS:
+    case POPLIN_STLS: /* of two that were queued in clear, the second goes out under TLS (POP-STLS-1) */
+        if (client->tls)
+            return broken(client, event->text, "the server accepted STLS although TLS stands already");
         client->reading = POPLIN_STARTING_TLS;
         break;
     default:

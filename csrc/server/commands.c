@@ -37,13 +37,13 @@ static void stls(poplin_session *session, const poplin_parsed_command *command) 
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
     } else {
         poplin_turn_reply(session, "+OK begin TLS");
-        session->step = STEP_START_TLS;
+        session->turn = TURN_START_TLS;
     }
 }
 
 static void noop(poplin_session *session, const poplin_parsed_command *command) {
     (void)command;
-    poplin_turn_reply(session, "+OK");
+    poplin_turn_reply(session, "+OK nothing done");
 }
 
 static void dele(poplin_session *session, const poplin_parsed_command *command) {
@@ -121,7 +121,6 @@ bool poplin_turn_has_message(poplin_session *session, uint32_t number) {
 static void run(poplin_session *session, poplin_slice line) {
     poplin_parsed_command command;
     int parsed = poplin_command_parse(line, &command);
-    unsigned bad = session->bad_commands;
 
     /* Only AUTH may use the length that the reader allows before a login (LIM-1, LIM-3). */
     if (line.size + 2 > session->config.max_line && command.verb != POPLIN_AUTH)
@@ -134,8 +133,6 @@ static void run(poplin_session *session, poplin_slice line) {
         poplin_turn_bad_command(session, "wrong arguments");
     else
         handlers[command.verb](session, &command);
-    if (session->bad_commands == bad)
-        session->bad_commands = 0;
 }
 
 /*
@@ -182,7 +179,7 @@ int poplin_turn_read(poplin_session *session) {
 
     if (session->output.size >= config->max_output)
         return POPLIN_WAITING;
-    session->reader.limit = sasl || session->step == STEP_RESPOND ? config->max_sasl_line : config->max_line;
+    session->reader.limit = sasl || session->turn == TURN_RESPOND ? config->max_sasl_line : config->max_line;
     int result = take_line(session, &line);
 
     if (result == POPLIN_NEED_INPUT)
@@ -192,7 +189,7 @@ int poplin_turn_read(poplin_session *session) {
         return POPLIN_END;
     }
     session->lines++;
-    if (session->step == STEP_RESPOND)
+    if (session->turn == TURN_RESPOND)
         poplin_turn_response(session, result, line);
     else if (result == POPLIN_ERR_LIMIT)
         poplin_turn_bad_command(session, "line too long");

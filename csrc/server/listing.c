@@ -24,7 +24,7 @@ static void answer(poplin_session *session) {
     const poplin_mailbox *mailbox = &session->mailbox;
     size_t count = mailbox->count - mailbox->marked;
 
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     if (session->listing.verb == POPLIN_STAT) {
         poplin_turn_reply(session, "+OK %zu %" PRIu64, count, mailbox->octets - mailbox->marked_octets);
     } else if (session->listing.number > 0) {
@@ -32,7 +32,7 @@ static void answer(poplin_session *session) {
     } else {
         poplin_turn_reply(session, "+OK %zu messages", count);
         session->listing.next = 0;
-        session->step = STEP_LIST;
+        session->turn = TURN_LIST;
     }
 }
 
@@ -96,6 +96,6 @@ int poplin_turn_list_lines(poplin_session *session) {
         }
     }
     poplin_turn_reply(session, ".");
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     return POPLIN_END;
 }

@@ -50,7 +50,7 @@ static void forget_password(poplin_session *session) {
 
 /* Counts a login that was answered with -ERR, and goes back to AUTHORIZATION or ends (LIM-10). */
 static void login_failed(poplin_session *session) {
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     forget_password(session);
     if (++session->failed_logins >= session->config.max_failed_logins)
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_LIMIT, NULL, "too many failed logins");
@@ -100,7 +100,7 @@ void poplin_turn_auth(poplin_session *session, const poplin_parsed_command *comm
         refuse_method(session);
     } else if (command->initial.data == NULL) {
         poplin_turn_reply(session, "+ ");
-        session->step = STEP_RESPOND;
+        session->turn = TURN_RESPOND;
     } else {
         bool empty = poplin_slice_equal(command->initial, poplin_slice_of("="));
 
@@ -109,7 +109,7 @@ void poplin_turn_auth(poplin_session *session, const poplin_parsed_command *comm
 }
 
 void poplin_turn_response(poplin_session *session, int result, poplin_slice line) {
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     if (result == POPLIN_ERR_LIMIT) {
         poplin_turn_reply(session, "-ERR line too long");
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_LIMIT, "AUTH", "a response over the limit");
@@ -127,7 +127,7 @@ void poplin_turn_checked(poplin_session *session) {
 
 void poplin_turn_opened(poplin_session *session) {
     session->phase = POPLIN_TRANSACTION;
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     poplin_turn_reply(session, "+OK %zu messages", session->mailbox.count);
 }
 

@@ -1,9 +1,11 @@
 /*
  * server/machine.h - the inside of poplin_session: what its files share.
  *
- * A session is always at one step. Command lines are read at STEP_READ; a handler (server/commands.c) answers at once
- * or moves the session to another step, from which an answer of the host or poplin_session_next brings it back.
- * Only poplin_session_next does work: an answer notes what was said and writes at most one reply.
+ * It is always the turn of one thing. Command lines are read at TURN_READ; a handler (server/commands.c) answers at once
+ * or hands the turn on, and an answer of the host or poplin_session_next brings it back. Only poplin_session_next does
+ * work: an answer notes what was said and writes at most one reply.
+ *
+ * Functions that the files share are named poplin_turn_..., since poplin_session_... is the host's.
  */
 #ifndef POPLIN_SERVER_MACHINE_H
 #define POPLIN_SERVER_MACHINE_H
@@ -16,17 +18,17 @@
 #include "wire/grammar.h"
 #include "wire/line.h"
 
-enum poplin_step {
-    STEP_READ,      /* reads the next command */
-    STEP_RESPOND,   /* reads the client's answer to an AUTH challenge */
-    STEP_ASK,       /* a question is to be handed out */
-    STEP_ASKED,     /* it was, and is open */
-    STEP_SEND,      /* a piece of a message goes out, or is counted */
-    STEP_LIST,      /* the lines of a LIST or UIDL go out */
-    STEP_START_TLS, /* START_TLS is to be handed out */
-    STEP_HANDSHAKE, /* it was: nothing may be read until TLS stands */
-    STEP_CLOSE,     /* CLOSED is to be handed out */
-    STEP_CLOSED
+enum poplin_turn {
+    TURN_READ,      /* reads the next command */
+    TURN_RESPOND,   /* reads the client's answer to an AUTH challenge */
+    TURN_ASK,       /* a question is to be handed out */
+    TURN_ASKED,     /* it was, and is open */
+    TURN_SEND,      /* a piece of a message goes out, or is counted */
+    TURN_LIST,      /* the lines of a LIST or UIDL go out */
+    TURN_START_TLS, /* START_TLS is to be handed out */
+    TURN_HANDSHAKE, /* it was: nothing may be read until TLS stands */
+    TURN_CLOSE,     /* CLOSED is to be handed out */
+    TURN_CLOSED
 };
 
 /* What a message is read for. */
@@ -62,7 +64,7 @@ struct poplin_listing_work {
 struct poplin_session {
     poplin_session_config config; /* but for the greeting, which is in the output */
     int phase;                    /* 0 at the end */
-    enum poplin_step step;
+    enum poplin_turn turn;
     bool tls;
     bool eof;
     bool eof_clean;
@@ -84,7 +86,7 @@ struct poplin_session {
     poplin_buffer secret;  /* holds the password while it is checked */
     poplin_slice password; /* in secret */
     const char *mechanism;
-    unsigned bad_commands; /* in a row */
+    unsigned bad_commands;
     unsigned failed_logins;
 
     poplin_mailbox mailbox;
@@ -119,7 +121,7 @@ void poplin_turn_reply_refused(poplin_session *session, int status, const char *
 
 /* ---- commands.c ---- */
 
-/* Reads a line and acts on it. END: look at the step again; NEED_INPUT; WAITING. */
+/* Reads a line and acts on it. END: see whose turn it is now; NEED_INPUT; WAITING. */
 int poplin_turn_read(poplin_session *session);
 
 /* Answers a command that cannot be done as it stands with -ERR, and counts it (LIM-10). */
@@ -142,7 +144,7 @@ void poplin_turn_user(poplin_session *session, const poplin_parsed_command *comm
 void poplin_turn_pass(poplin_session *session, const poplin_parsed_command *command);
 void poplin_turn_auth(poplin_session *session, const poplin_parsed_command *command);
 
-/* A line at STEP_RESPOND. result is that of poplin_line_take: OK, PROTOCOL or LIMIT. */
+/* A line at TURN_RESPOND. result is that of poplin_line_take: OK, PROTOCOL or LIMIT. */
 void poplin_turn_response(poplin_session *session, int result, poplin_slice line);
 
 /* The host answered CHECK or MAILDROP. */
@@ -158,7 +160,7 @@ void poplin_turn_list(poplin_session *session, const poplin_parsed_command *comm
 /* Goes on after a message was measured. */
 void poplin_turn_list_measured(poplin_session *session);
 
-/* Writes lines at STEP_LIST. END or WAITING. */
+/* Writes lines at TURN_LIST. END or WAITING. */
 int poplin_turn_list_lines(poplin_session *session);
 
 /* ---- transfer.c ---- */
@@ -173,7 +175,7 @@ void poplin_turn_measure(poplin_session *session, size_t index);
 void poplin_turn_piece(poplin_session *session, const char *data, size_t size, bool last);
 void poplin_turn_body_refused(poplin_session *session, int status, const char *text);
 
-/* Sends or counts what is left of the piece at STEP_SEND. END or WAITING. */
+/* Sends or counts what is left of the piece at TURN_SEND. END or WAITING. */
 int poplin_turn_send(poplin_session *session);
 
 /* The message is not read any further: what was lent of it may go. */

@@ -16,7 +16,6 @@ void poplin_session_config_init(poplin_session_config *config) {
         .greeting = "poplin ready",
         .max_line = 1024,
         .max_sasl_line = 12288,
-        .max_sasl_steps = 8,
         .max_bad_commands = 10,
         .max_failed_logins = 3,
         .max_messages = 1000000,
@@ -26,9 +25,9 @@ void poplin_session_config_init(poplin_session_config *config) {
 
 /* The least that the RFCs let a server accept: RFC 2449 section 4, and PLAIN's three fields of 255 octets. */
 static bool limits_are_usable(const poplin_session_config *config) {
-    return config->max_line >= 255 && config->max_sasl_line >= 1026 && config->max_sasl_steps > 0 &&
-           config->max_bad_commands > 0 && config->max_failed_logins > 0 && config->max_messages > 0 &&
-           config->max_messages <= POPLIN_NUMBER_MAX && config->max_output > 0;
+    return config->max_line >= 255 && config->max_sasl_line >= 1026 && config->max_bad_commands > 0 &&
+           config->max_failed_logins > 0 && config->max_messages > 0 && config->max_messages <= POPLIN_NUMBER_MAX &&
+           config->max_output > 0;
 }
 
 int poplin_session_new(const poplin_session_config *config, poplin_session **session) {
@@ -68,7 +67,7 @@ void poplin_session_free(poplin_session *session) {
 /* ---- octets ---- */
 
 int poplin_session_input(poplin_session *session, const void *data, size_t size) {
-    if (session->step >= STEP_CLOSE || session->eof || session->cursor != session->end)
+    if (session->turn >= TURN_CLOSE || session->eof || session->cursor != session->end)
         return POPLIN_ERR_STATE;
     if (size > 0) {
         session->cursor = data;
@@ -79,7 +78,7 @@ int poplin_session_input(poplin_session *session, const void *data, size_t size)
 }
 
 int poplin_session_eof(poplin_session *session, bool clean) {
-    if (session->step >= STEP_CLOSE || session->eof)
+    if (session->turn >= TURN_CLOSE || session->eof)
         return POPLIN_ERR_STATE;
     session->eof = true;
     session->eof_clean = clean;
@@ -94,7 +93,7 @@ void poplin_session_output(poplin_session *session, const char **data, size_t *s
 }
 
 void poplin_session_sent(poplin_session *session, size_t size) {
-    bool idle = session->step == STEP_READ && session->cursor == session->end;
+    bool idle = session->turn == TURN_READ && session->cursor == session->end;
 
     poplin_buffer_consume(&session->output, size < session->output.size ? size : session->output.size);
     if (idle && session->output.size == 0)
@@ -102,17 +101,17 @@ void poplin_session_sent(poplin_session *session, size_t size) {
 }
 
 int poplin_session_tls(poplin_session *session, const poplin_tls_facts *facts) {
-    bool implicit = session->step == STEP_READ && !session->input_seen && !session->tls;
+    bool implicit = session->turn == TURN_READ && !session->input_seen && !session->tls;
 
     (void)facts; /* what the mechanisms need of TLS; PLAIN needs nothing */
-    if (session->step == STEP_HANDSHAKE && session->cursor < session->end) {
+    if (session->turn == TURN_HANDSHAKE && session->cursor < session->end) {
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
         return POPLIN_ERR_STATE;
     }
-    if (session->step != STEP_HANDSHAKE && !implicit)
+    if (session->turn != TURN_HANDSHAKE && !implicit)
         return POPLIN_ERR_STATE;
     session->tls = true;
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     session->user_line = 0; /* nothing that was said in clear counts (POP-STLS-5) */
     poplin_buffer_free(&session->user);
     return POPLIN_OK;
@@ -122,7 +121,7 @@ int poplin_session_tls(poplin_session *session, const poplin_tls_facts *facts) {
 
 void poplin_turn_ask(poplin_session *session, enum poplin_session_event_kind kind) {
     session->asks = kind;
-    session->step = STEP_ASK;
+    session->turn = TURN_ASK;
 }
 
 static void fill_question(poplin_session *session, poplin_session_event *event) {
@@ -173,7 +172,7 @@ static void fill_closed(const poplin_session *session, poplin_session_event *eve
     event->error = session->error.status != POPLIN_OK ? &session->error : NULL;
 }
 
-/* What may come at STEP_HANDSHAKE is the end of the connection or an attack (POP-STLS-3). */
+/* What may come at TURN_HANDSHAKE is the end of the connection or an attack (POP-STLS-3). */
 static int await_tls(poplin_session *session) {
     if (session->cursor < session->end)
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
@@ -184,37 +183,37 @@ static int await_tls(poplin_session *session) {
     return POPLIN_END;
 }
 
-/* Does what the step demands. END: the step has changed, or has more to do. */
-static int take_step(poplin_session *session, poplin_session_event *event) {
-    if (session->out_of_memory && session->step < STEP_CLOSE)
+/* Does what it is the turn of. END: the turn has passed on, or there is more to do. */
+static int take_turn(poplin_session *session, poplin_session_event *event) {
+    if (session->out_of_memory && session->turn < TURN_CLOSE)
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_NOMEM, NULL, NULL);
     if (pay(session, event))
         return POPLIN_OK;
-    switch (session->step) {
-    case STEP_READ:
-    case STEP_RESPOND:
+    switch (session->turn) {
+    case TURN_READ:
+    case TURN_RESPOND:
         return poplin_turn_read(session);
-    case STEP_ASK:
+    case TURN_ASK:
         fill_question(session, event);
-        session->step = STEP_ASKED;
+        session->turn = TURN_ASKED;
         return POPLIN_OK;
-    case STEP_ASKED:
+    case TURN_ASKED:
         return POPLIN_WAITING;
-    case STEP_SEND:
+    case TURN_SEND:
         return poplin_turn_send(session);
-    case STEP_LIST:
+    case TURN_LIST:
         return poplin_turn_list_lines(session);
-    case STEP_START_TLS:
+    case TURN_START_TLS:
         event->kind = POPLIN_SESSION_START_TLS;
-        session->step = STEP_HANDSHAKE;
+        session->turn = TURN_HANDSHAKE;
         return POPLIN_OK;
-    case STEP_HANDSHAKE:
+    case TURN_HANDSHAKE:
         return await_tls(session);
-    case STEP_CLOSE:
+    case TURN_CLOSE:
         fill_closed(session, event);
-        session->step = STEP_CLOSED;
+        session->turn = TURN_CLOSED;
         return POPLIN_OK;
-    case STEP_CLOSED:
+    case TURN_CLOSED:
         break;
     }
     return POPLIN_ERR_STATE;
@@ -225,7 +224,7 @@ int poplin_session_next(poplin_session *session, poplin_session_event *event) {
 
     *event = (poplin_session_event){0};
     do
-        result = take_step(session, event);
+        result = take_turn(session, event);
     while (result == POPLIN_END);
     return result;
 }
@@ -249,7 +248,7 @@ int poplin_session_phase(const poplin_session *session) {
 void poplin_turn_end(poplin_session *session, enum poplin_outcome outcome, int status, const char *doing,
                      const char *reason) {
     poplin_turn_release(session);
-    session->step = STEP_CLOSE;
+    session->turn = TURN_CLOSE;
     session->phase = 0;
     session->outcome = outcome;
     session->error.status = status;
@@ -261,11 +260,11 @@ void poplin_turn_end(poplin_session *session, enum poplin_outcome outcome, int s
 }
 
 static bool in_update(const poplin_session *session) {
-    return (session->step == STEP_ASK || session->step == STEP_ASKED) && session->asks == POPLIN_SESSION_COMMIT;
+    return (session->turn == TURN_ASK || session->turn == TURN_ASKED) && session->asks == POPLIN_SESSION_COMMIT;
 }
 
 int poplin_session_timeout(poplin_session *session) {
-    if (session->step >= STEP_CLOSE || in_update(session))
+    if (session->turn >= TURN_CLOSE || in_update(session))
         return POPLIN_ERR_STATE;
     poplin_buffer_free(&session->output);
     poplin_turn_end(session, POPLIN_TIMED_OUT, POPLIN_ERR_TIMEOUT, NULL, "no command within the time allowed");
@@ -273,7 +272,7 @@ int poplin_session_timeout(poplin_session *session) {
 }
 
 int poplin_session_abort(poplin_session *session, int status, const char *reason) {
-    if (session->step >= STEP_CLOSE)
+    if (session->turn >= TURN_CLOSE)
         return POPLIN_ERR_STATE;
     poplin_turn_end(session, POPLIN_FAILED, status < 0 ? status : POPLIN_ERR_CANCELLED, NULL, reason);
     return POPLIN_OK;
@@ -282,7 +281,7 @@ int poplin_session_abort(poplin_session *session, int status, const char *reason
 /* ---- answers ---- */
 
 static bool is_open(const poplin_session *session, uint64_t question) {
-    return session->step == STEP_ASKED && question == session->question;
+    return session->turn == TURN_ASKED && question == session->question;
 }
 
 static bool is_asked(const poplin_session *session, uint64_t question, enum poplin_session_event_kind kind) {

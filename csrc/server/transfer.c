@@ -51,7 +51,7 @@ void poplin_turn_piece(poplin_session *session, const char *data, size_t size, b
     transfer->last = last;
     transfer->cursor = data;
     transfer->end = data + size;
-    session->step = STEP_SEND;
+    session->turn = TURN_SEND;
 }
 
 void poplin_turn_release(poplin_session *session) {
@@ -87,7 +87,7 @@ int poplin_turn_send(poplin_session *session) {
         session->out_of_memory = true;
         return POPLIN_END;
     }
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     poplin_turn_release(session);
     if (transfer->purpose != PURPOSE_TOP)
         compare_size(session, transfer->index, transfer->stuffer.octets);
@@ -99,7 +99,7 @@ int poplin_turn_send(poplin_session *session) {
 void poplin_turn_body_refused(poplin_session *session, int status, const char *text) {
     bool begun = session->transfer.lent && session->transfer.purpose != PURPOSE_MEASURE;
 
-    session->step = STEP_READ;
+    session->turn = TURN_READ;
     poplin_turn_release(session);
     if (!begun)
         poplin_turn_reply_refused(session, status, text);

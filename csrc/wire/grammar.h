@@ -11,7 +11,6 @@ typedef struct poplin_verb_row {
     const char *name;
     unsigned phases; /* enum poplin_phase, or-ed */
     enum poplin_arguments arguments;
-    enum poplin_shape shape;
 } poplin_verb_row;
 
 const poplin_verb_row *poplin_verb_lookup(enum poplin_verb verb);

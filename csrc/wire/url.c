@@ -156,7 +156,7 @@ static int read_host(poplin_slice text, poplin_url *url, poplin_error *error) {
 }
 
 int poplin_url_parse(const char *text, size_t size, poplin_url *url, poplin_error *error) {
-    poplin_slice rest = {text, size};
+    poplin_slice rest = {size > 0 ? text : "", size};
     *url = (poplin_url){0};
     if (!read_scheme(&rest, &url->scheme))
         return refuse(error, "the scheme is none of pop3s, pops, pop3 and pop");

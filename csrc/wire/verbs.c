@@ -3,12 +3,10 @@
  */
 #include "wire/grammar.h"
 
-static const poplin_verb_row rows[POPLIN_VERB_COUNT] = {
-    [POPLIN_NO_VERB] = {"?", 0, POPLIN_ARGS_NONE, POPLIN_SINGLE_LINE},
-#define ROW(name, phases, arguments, shape) [POPLIN_##name] = {#name, phases, arguments, shape},
-    POPLIN_VERB_TABLE(ROW)
+#define ROW(name, phases, arguments) [POPLIN_##name] = {#name, phases, arguments},
+static const poplin_verb_row rows[POPLIN_VERB_COUNT] = {[POPLIN_NO_VERB] = {"?", 0, POPLIN_ARGS_NONE},
+                                                        POPLIN_VERB_TABLE(ROW)};
 #undef ROW
-};
 
 const poplin_verb_row *poplin_verb_lookup(enum poplin_verb verb) {
     bool known = (unsigned)verb < POPLIN_VERB_COUNT;

@@ -220,6 +220,17 @@ static void cut_with_quit_in_flight_is_not_known_to_have_deleted_nothing(void **
     hang_up(talk);
 }
 
+/* holds: POP-UPD-5 C */
+static void cut_before_quit_was_sent_deleted_nothing(void **state) {
+    (void)state;
+    conversation *talk = transaction("");
+    ask(talk, (poplin_command){.verb = POPLIN_DELE, .number = 1});
+    ask(talk, (poplin_command){.verb = POPLIN_QUIT});
+    server_closes(talk, true);
+    assert_failed(talk, POPLIN_ERR_CLOSED, "DELE 1", "nothing was deleted");
+    hang_up(talk);
+}
+
 /* Ten thousand messages and a DELE for each: every reply finds its command, and no more are out than may be. */
 static void long_series_keeps_its_order(void **state) {
     (void)state;
@@ -273,6 +284,7 @@ int main(void) {
         cmocka_unit_test(empty_series_is_nothing),
         cmocka_unit_test(quit_ends_the_series_and_is_the_last),
         cmocka_unit_test(cut_with_quit_in_flight_is_not_known_to_have_deleted_nothing),
+        cmocka_unit_test(cut_before_quit_was_sent_deleted_nothing),
         cmocka_unit_test(long_series_keeps_its_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

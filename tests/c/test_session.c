@@ -33,7 +33,7 @@ static void bad_lines_get_one_err_each(void **state) {
         expect(&h, rows[i][0], rows[i][1]);
     host_feed(&h, "NO\0P\r\n", 6);
     assert_string_equal(host_heard(&h), "-ERR NUL, bare CR or bare LF in a line\r\n");
-    expect(&h, "noop\r\n", "+OK\r\n");
+    expect(&h, "noop\r\n", "+OK nothing done\r\n");
     assert_string_equal(host_events(&h), "");
 }
 
@@ -45,6 +45,7 @@ static void commands_are_bound_to_their_state(void **state) {
 
     (void)state;
     h.config.stls = true;
+    h.config.max_bad_commands = 100;
     start_and_skip_greeting();
     for (size_t i = 0; i < COUNT_OF(before); i++) {
         snprintf(line, sizeof line, "%s\r\n", before[i]);
@@ -79,7 +80,7 @@ static void long_lines_are_swallowed_whole(void **state) {
     assert_string_equal(host_heard(&h), "-ERR line too long\r\n");
     say_line_of(40000, "XTND ", 'x');
     assert_string_equal(host_heard(&h), "-ERR line too long\r\n");
-    expect(&h, "NOOP\r\n", "+OK\r\n");
+    expect(&h, "NOOP\r\n", "+OK nothing done\r\n");
 }
 
 /* holds: POP-GEN-6 S, T-RES-3 S, POP-UPD-2 S */
@@ -99,13 +100,13 @@ static void line_without_end_ends_the_session(void **state) {
 }
 
 /* holds: POP-UPD-2 S, T-UPD-1 S, T-TLS-15 S */
-static void too_many_bad_commands_in_a_row_end_the_session(void **state) {
+static void too_many_bad_commands_end_the_session(void **state) {
     (void)state;
     h.config.max_bad_commands = 3;
     host_start_logged_in(&h);
-    expect(&h, "DELE 1\r\nX\r\nX\r\nNOOP\r\nX\r\nRETR 9\r\nX\r\nX\r\n",
-           "+OK message 1 marked\r\n-ERR unknown command\r\n-ERR unknown command\r\n+OK\r\n-ERR unknown command\r\n"
-           "-ERR no such message\r\n-ERR unknown command\r\n-ERR unknown command\r\n");
+    expect(&h, "DELE 1\r\nX\r\nNOOP\r\nRETR 9\r\nX\r\n",
+           "+OK message 1 marked\r\n-ERR unknown command\r\n+OK nothing done\r\n-ERR no such message\r\n"
+           "-ERR unknown command\r\n");
     expect(&h, "GET / HTTP/1.1\r\nQUIT\r\n", "-ERR unknown command\r\n");
     assert_string_equal(host_events(&h), "CLOSED 4 LIMIT\n");
     assert_string_equal(h.closed.error->reason, "too many bad commands");
@@ -254,35 +255,124 @@ static void abort_gives_back_what_was_lent(void **state) {
     assert_string_equal(host_events(&h), "BODY one\nBODY one\nBODY_DONE one\nCLOSED 4 IO\n");
 }
 
+/* Pulls so many events, the questions among them answered, and no more. */
+static void pull_events(size_t count) {
+    poplin_session_event event;
+
+    for (int result = POPLIN_OK; count > 0 && result != POPLIN_NEED_INPUT && result != POPLIN_ERR_STATE;) {
+        result = poplin_session_next(h.session, &event);
+        if (result == POPLIN_OK) {
+            take_event(&h, &event);
+            count--;
+        } else if (result == POPLIN_WAITING && !take_output(&h)) {
+            answer(&h);
+        }
+    }
+}
+
+static const char *outcome_after(int (*end)(poplin_session *session), size_t events) {
+    static const char input[] = "USER a\r\nPASS b\r\nDELE 1\r\nTOP 2 1\r\nLIST\r\nRETR 2\r\nQUIT\r\n";
+
+    host_init(&h);
+    h.config.max_output = 8;
+    h.piece = 5;
+    h.late = true;
+    host_start(&h);
+    assert_int_equal(poplin_session_input(h.session, input, sizeof input - 1), POPLIN_OK);
+    pull_events(events);
+    (void)end(h.session);
+    host_pump(&h);
+    assert_int_equal(poplin_session_phase(h.session), 0);
+    assert_null(h.lent);
+    const char *happened = host_events(&h), *closed = strstr(happened, "CLOSED ");
+
+    assert_non_null(closed);
+    assert_null(strstr(closed + 1, "CLOSED "));
+    assert_true(strstr(closed, "CLOSED 0") == NULL || strstr(happened, "COMMIT 0\n") != NULL);
+    return closed;
+}
+
+static int hang_up(poplin_session *session) {
+    return poplin_session_eof(session, true);
+}
+
+static int break_off(poplin_session *session) {
+    return poplin_session_abort(session, POPLIN_ERR_IO, "write failed");
+}
+
+/* holds: POP-UPD-2 S, POP-UPD-4 S, T-UPD-3 S */
+static void end_at_every_step(void **state) {
+    enum { MOST = 100 };
+    size_t events = 0;
+    const char *closed;
+
+    (void)state;
+    do { /* up to the commit a timeout ends it, behind that nothing does but an abort */
+        closed = outcome_after(poplin_session_timeout, ++events);
+        assert_true(events < MOST);
+        host_free(&h);
+    } while (strcmp(closed, "CLOSED 3 TIMEOUT\n") == 0);
+    assert_string_equal(closed, "CLOSED 0 -\n");
+    for (size_t i = 0; i <= events; i++) {
+        assert_string_equal(outcome_after(break_off, i), "CLOSED 4 IO\n");
+        host_free(&h);
+        assert_string_equal(outcome_after(hang_up, i), "CLOSED 0 -\n"); /* the QUIT was there before the end */
+        if (i < events)
+            host_free(&h);
+    }
+}
+
 /* ---- memory ---- */
+
+/* Lends all at once and takes the output slowly; never is more of it kept than may be. Returns how many bodies were sent. */
+static size_t pull_slowly(const char *input, size_t size, const char *body, size_t body_size) {
+    poplin_session_event event;
+    size_t asked = 0;
+
+    assert_int_equal(poplin_session_input(h.session, input, size), POPLIN_OK);
+    for (int result; (result = poplin_session_next(h.session, &event)) != POPLIN_NEED_INPUT;) {
+        const char *data;
+
+        if (result == POPLIN_OK && event.kind == POPLIN_SESSION_BODY && ++asked > 0)
+            assert_int_equal(poplin_session_body(h.session, event.question, body, body_size, true), POPLIN_OK);
+        poplin_session_output(h.session, &data, &size);
+        assert_in_range(size, 0, h.config.max_output + 512);
+        if (result == POPLIN_WAITING)
+            poplin_session_sent(h.session, 1 + size / 2);
+    }
+    return asked;
+}
 
 /* holds: T-RES-4 S, POP-PIPE-5 S */
 static void output_stays_bounded_under_a_flood(void **state) {
-    enum { COMMANDS = 20000, MESSAGE = 100000, PIECE = 1 << 20 };
-    static char flood[COMMANDS * 8], message[MESSAGE];
-    poplin_session_event event;
-    size_t asked = 0, events = 0;
+    enum { COMMANDS = 100000, RETRIEVED = 20 };
+    static char flood[COMMANDS * 6 + RETRIEVED * 8], message[100000];
+    char *at = flood;
 
     (void)state;
     memset(message, '.', sizeof message);
     h.config.max_output = 4096;
     host_start_logged_in(&h);
-    for (size_t i = 0; i < COMMANDS; i++)
-        memcpy(flood + 8 * i, i % 1000 == 0 ? "RETR 1\r\n" : "NOOP\r\n\r\n", 8);
-    h.config.max_bad_commands = 10;
-    assert_int_equal(poplin_session_input(h.session, flood, sizeof flood), POPLIN_OK);
-    for (int result; (result = poplin_session_next(h.session, &event)) != POPLIN_NEED_INPUT; events++) {
-        const char *data;
-        size_t size;
-
-        if (result == POPLIN_OK && event.kind == POPLIN_SESSION_BODY && ++asked > 0)
-            assert_int_equal(poplin_session_body(h.session, event.question, message, MESSAGE, true), POPLIN_OK);
-        poplin_session_output(h.session, &data, &size);
-        assert_in_range(size, 0, 4096 + 512);
-        if (result == POPLIN_WAITING)
-            poplin_session_sent(h.session, 1 + size / 2);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        at = mempcpy(at, "NOOP\r\n", 6);
+        if (i % (COMMANDS / RETRIEVED) == 0)
+            at = mempcpy(at, "RETR 1\r\n", 8);
     }
-    assert_int_equal(asked, COMMANDS / 1000);
+    assert_int_equal(pull_slowly(flood, (size_t)(at - flood), message, sizeof message), RETRIEVED);
+}
+
+/* holds: T-RES-7 S, POP-ML-2 S */
+static void output_stays_bounded_whatever_a_message_is(void **state) {
+    enum { SIZE = 1 << 20 };
+    static char message[SIZE];
+
+    (void)state;
+    h.config.max_output = 4096;
+    host_start_logged_in(&h);
+    for (size_t i = 0; i < 4; i++) {
+        memset(message, "\n.x\r"[i], SIZE);
+        assert_int_equal(pull_slowly("RETR 2\r\nTOP 2 9999999\r\nLIST\r\n", 29, message, SIZE), 2);
+    }
 }
 
 /* holds: POP-GEN-4 S */
@@ -307,7 +397,7 @@ int main(void) {
         SESSION_TEST(commands_are_bound_to_their_state),
         SESSION_TEST(long_lines_are_swallowed_whole),
         SESSION_TEST(line_without_end_ends_the_session),
-        SESSION_TEST(too_many_bad_commands_in_a_row_end_the_session),
+        SESSION_TEST(too_many_bad_commands_end_the_session),
         SESSION_TEST(too_many_failed_logins_end_the_session),
         SESSION_TEST(quit_commits_what_is_marked),
         SESSION_TEST(quit_without_marks_asks_nothing),
@@ -317,7 +407,9 @@ int main(void) {
         SESSION_TEST(timeout_sends_and_deletes_nothing),
         SESSION_TEST(commit_is_not_timed_out_but_can_be_aborted),
         SESSION_TEST(abort_gives_back_what_was_lent),
+        SESSION_TEST(end_at_every_step),
         SESSION_TEST(output_stays_bounded_under_a_flood),
+        SESSION_TEST(output_stays_bounded_whatever_a_message_is),
         cmocka_unit_test(limits_that_the_protocol_does_not_permit),
     };
 

@@ -141,16 +141,16 @@ static void numbers_that_are_none(void **state) {
     assert_string_equal(host_events(&h), "");
 }
 
-/* holds: POP-PIPE-1 S, POP-GEN-16 S, POP-NOOP-1 S */
+/* holds: POP-PIPE-1 S, POP-GEN-10 S, POP-NOOP-1 S */
 static void pipelined_commands_are_answered_in_order(void **state) {
     (void)state;
     host_start(&h);
     h.late = true;
-    expect(
-        &h, "USER a\r\nPASS b\r\nDELE 2\r\nRETR 1\r\nNOOP\r\nLIST\r\nRSET\r\nSTAT\r\nQUIT\r\nNOOP\r\n",
-        "+OK poplin ready\r\n+OK send PASS\r\n+OK 2 messages\r\n+OK message 2 marked\r\n+OK 20 octets\r\n"
-        "Subject: 1\r\n\r\nbody\r\n.\r\n+OK\r\n+OK 1 messages\r\n1 20\r\n.\r\n+OK no message is marked\r\n+OK 2 52\r\n"
-        "+OK bye\r\n");
+    expect(&h, "USER a\r\nPASS b\r\nDELE 2\r\nRETR 1\r\nNOOP\r\nLIST\r\nRSET\r\nSTAT\r\nQUIT\r\nNOOP\r\n",
+           "+OK poplin ready\r\n+OK send PASS\r\n+OK 2 messages\r\n+OK message 2 marked\r\n+OK 20 octets\r\n"
+           "Subject: 1\r\n\r\nbody\r\n.\r\n+OK nothing done\r\n+OK 1 messages\r\n1 20\r\n.\r\n+OK no message is "
+           "marked\r\n+OK 2 52\r\n"
+           "+OK bye\r\n");
 }
 
 /* ---- refusals and late answers ---- */
@@ -165,7 +165,7 @@ static void body_refused_before_its_first_octet(void **state) {
     host_start_logged_in(&h);
     expect(&h, "RETR 1\r\n", "-ERR [SYS/TEMP] not possible just now\r\n");
     h.words = "it has gone";
-    expect(&h, "TOP 1 0\r\nNOOP\r\n", "-ERR [SYS/TEMP] it has gone\r\n+OK\r\n");
+    expect(&h, "TOP 1 0\r\nNOOP\r\n", "-ERR [SYS/TEMP] it has gone\r\n+OK nothing done\r\n");
     expect(&h, "LIST\r\nSTAT\r\nLIST 1\r\n",
            "-ERR [SYS/TEMP] it has gone\r\n-ERR [SYS/TEMP] it has gone\r\n+OK 1 7\r\n");
     assert_string_equal(host_events(&h), "BODY a\nBODY a\nBODY b\nBODY b\n");
@@ -190,7 +190,7 @@ static void refused_measure_is_only_an_err(void **state) {
     h.broken = "a";
     h.piece = 3;
     host_start_logged_in(&h);
-    expect(&h, "LIST\r\nNOOP\r\n", "-ERR [SYS/TEMP] not possible just now\r\n+OK\r\n");
+    expect(&h, "LIST\r\nNOOP\r\n", "-ERR [SYS/TEMP] not possible just now\r\n+OK nothing done\r\n");
     assert_string_equal(host_events(&h), "BODY a\nBODY a\nBODY_DONE a\n");
     h.broken = NULL;
     expect(&h, "LIST\r\n", "+OK 1 messages\r\n1 8\r\n.\r\n");
@@ -218,7 +218,7 @@ static void answers_fit_one_open_question_only(void **state) {
     assert_int_equal(poplin_session_accept(h.session, h.asked.question), POPLIN_ERR_STATE);
     assert_int_equal(poplin_session_open(h.session, h.asked.question, NULL, 0, NULL), POPLIN_OK);
     host_pump(&h);
-    assert_string_equal(host_heard(&h), "+OK 0 messages\r\n+OK\r\n");
+    assert_string_equal(host_heard(&h), "+OK 0 messages\r\n+OK nothing done\r\n");
 }
 
 static int open_with(const poplin_listing *messages, size_t count, size_t *bad) {
@@ -256,6 +256,11 @@ static void listing_that_is_wrong_is_refused_and_told(void **state) {
         assert_int_equal(bad, 2);
         assert_string_equal(host_heard(&h), "+OK send PASS\r\n-ERR [SYS/TEMP] not possible just now\r\n");
     }
+    const poplin_listing two_bad[] = {{SLICE("a"), 1}, {SLICE("a"), 1}, {SLICE(""), 1}};
+
+    assert_int_equal(open_with(two_bad, 3, &bad), POPLIN_ERR_PROTOCOL);
+    assert_int_equal(bad, 1); /* the first, whatever is wrong with it */
+    host_heard(&h);
     assert_int_equal(open_with(rows[0], 4, &bad), POPLIN_ERR_LIMIT);
     assert_int_equal(bad, 3);
     const poplin_listing good[] = {{{longest, 70}, 1}, {SLICE("b"), 1}};
@@ -263,7 +268,7 @@ static void listing_that_is_wrong_is_refused_and_told(void **state) {
     assert_int_equal(open_with(good, 2, &bad), POPLIN_OK);
 }
 
-/* holds: LIM-6 S */
+/* holds: LIM-6 S, POP-LIST-3 S */
 static void large_maildrop(void **state) {
     enum { COUNT = 100000 };
     static char names[COUNT][8];

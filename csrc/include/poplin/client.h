@@ -129,10 +129,11 @@ POPLIN_API int poplin_client_eof(poplin_client *client, bool clean);
  * then, where credentials is not NULL, logs in with the strongest mechanism that the server offers and the link
  * permits, and asks CAPA again where the answer may differ (RFC 2449 section 6.5). Ends in one event OPENED;
  * where the login was refused its status is AUTH, IN_USE, TEMPORARY or REFUSED and the session is still in
- * AUTHORIZATION. A policy that cannot be met (no STLS; no TLS where a password would go in clear; no mechanism that fits)
- * is FAILED with UNSUPPORTED or TLS, before any secret is sent (RFC 2595 section 9).
- * LIMIT: user or password too long for the protocol; PROTOCOL: it holds NUL, CR or LF, or SP in the name;
- * STATE: not the first call.
+ * AUTHORIZATION. A policy that cannot be met (no STLS; no TLS where a password would go in clear; no mechanism that fits
+ * the server, or that can carry this name and password) is FAILED with UNSUPPORTED, LIMIT or TLS, before any secret is
+ * sent (RFC 2595 section 9). Words of the server that repeat the password are replaced, in OPENED's text too.
+ * LIMIT: user or password too long for any mechanism; PROTOCOL: one is empty, or holds NUL, CR or LF; STATE: not the
+ * first call.
  */
 POPLIN_API int poplin_client_open(poplin_client *client, const poplin_credentials *credentials, uint64_t tag);
 

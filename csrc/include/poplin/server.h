@@ -75,8 +75,8 @@ POPLIN_API void poplin_server_config_init(poplin_server_config *config);
 
 /*
  * Binds and listens; connections are accepted from poplin_server_start on. config and backend are copied.
- * IO: the address cannot be bound; STATE: TLS asked for without credentials, or a loop of the parent process; LIMIT: a limit
- * that is too small, or max_sessions over 1,048,576. *error (may be NULL) says why, in each case.
+ * IO: the address cannot be bound; STATE: no address, TLS asked for without credentials, or a loop of the parent
+ * process; LIMIT: a limit that is too small, or max_sessions over 1,048,576. *error (may be NULL) says why, in each case.
  */
 POPLIN_API int poplin_server_new(poplin_loop *loop, const poplin_server_config *config, const poplin_backend *backend,
                                  void *context, poplin_server **server, poplin_error *error);

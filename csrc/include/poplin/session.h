@@ -32,9 +32,8 @@ typedef struct poplin_session_config {
     const char *greeting;       /* the greeting's text (default "poplin ready"); copied */
     size_t max_line;            /* octets of a command line, CRLF included (LIM-1) */
     size_t max_sasl_line;       /* octets of an AUTH line or response (LIM-3) */
-    unsigned max_sasl_steps;    /* round trips of one AUTH exchange (LIM-4) */
-    unsigned max_bad_commands;  /* then -ERR and close (LIM-10) */
-    unsigned max_failed_logins; /* then -ERR and close (LIM-10) */
+    unsigned max_bad_commands;  /* in a session, the last of which ends it (LIM-10) */
+    unsigned max_failed_logins; /* the same (LIM-10) */
     size_t max_messages;        /* of a maildrop (LIM-6) */
     size_t max_output;          /* octets of output kept; the session goes on when they are sent (default 64 KiB) */
 } poplin_session_config;

@@ -1,0 +1,394 @@
+/*
+ * fuzz_session.c - a hostile client, a slow link, and a host that answers late, twice, wrongly or not at all, against
+ * the server's machine.
+ *
+ * The fuzzer's octets are a program: how the session is configured, then steps of client and host. It is run twice, the
+ * second time with all that the client says cut into single octets: the same must come out of it. CONTRIBUTING.md says
+ * how it is built and run.
+ */
+#include <poplin/session.h>
+
+#include "fuzz.h"
+
+enum {
+    MESSAGES = 3,
+    SLACK = 1024,        /* octets that output may have beyond max_output */
+    MEMORY_MAX = 1 << 19 /* what a session with the limits below may hold */
+};
+
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+struct run {
+    tape tape;
+    bool cut;  /* the client's octets are lent one by one */
+    bool free; /* the host answers, drains and pulls as the tape says; else at once, and the two runs must agree */
+    poplin_session_config config;
+    poplin_session *session;
+    bool over;
+    poplin_session_event asked; /* the last question */
+    bool open;
+    bool reading; /* pieces of a message were lent, and the machine has not said that it is done */
+    char *piece;
+    char *lent;
+    enum poplin_outcome outcome;
+    bool
+        injected; /* octets came in clear behind STLS: the cut decides whether the +OK was sent before they were seen */
+    poplin_buffer history;
+    poplin_buffer heard;
+};
+
+static const char *const bodies[] = {
+    "", ".\r\n", "Subject: x\r\n\r\nbody\r\n", "bare\nlf\n.\n..\n", "no end", "\r\n.\r\n\r.\r\n", "\n.", "....\r",
+};
+
+/* What a client might say. */
+static const char *const phrases[] = {
+    "USER alice\r\nPASS secret\r\n",
+    "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n",
+    "AUTH PLAIN\r\n",
+    "AGFsaWNlAHNlY3JldA==\r\n",
+    "*\r\n",
+    "CAPA\r\n",
+    "STLS\r\n",
+    "STLS\r\nUSER mallory\r\n",
+    "STAT\r\n",
+    "LIST\r\n",
+    "UIDL\r\n",
+    "LIST 1\r\n",
+    "UIDL 2\r\n",
+    "RETR 1\r\n",
+    "RETR 2\r\nRETR 3\r\n",
+    "TOP 1 1\r\n",
+    "TOP 2 0\r\n",
+    "DELE 1\r\n",
+    "DELE 2\r\n",
+    "RSET\r\n",
+    "QUIT\r\n",
+    "NOOP\r\nNOOP\r\nNOOP\r\n",
+    "RETR 0\r\n",
+    "TOP 1\r\n",
+};
+
+/* ---- what comes out ---- */
+
+/* Every line ends in CRLF, whatever the messages hold (POP-ML-7); a reply begins as one must. */
+static void check_heard(const struct run *run) {
+    poplin_slice heard = poplin_buffer_slice(&run->heard);
+
+    for (size_t i = 0; i < heard.size; i++)
+        CHECK(heard.data[i] != '\n' || (i > 0 && heard.data[i - 1] == '\r'));
+    CHECK(heard.size < 3 || memcmp(heard.data, "+OK", 3) == 0);
+}
+
+static void drain(struct run *run, bool all) {
+    const char *data;
+    size_t size;
+
+    poplin_session_output(run->session, &data, &size);
+    CHECK(size <= run->config.max_output + SLACK);
+    if (!all && size > 0)
+        size = choose(&run->tape, 256) % (size + 1);
+    put(&run->heard, (poplin_slice){data, size});
+    poplin_session_sent(run->session, size);
+}
+
+/* ---- answers ---- */
+
+static void give_up_piece(struct run *run) {
+    free(run->piece);
+    run->piece = NULL;
+}
+
+static void answer_body(struct run *run, uint64_t question) {
+    poplin_slice text = poplin_slice_of(bodies[choose(&run->tape, COUNT_OF(bodies))]);
+    char *piece = copy_of(text);
+    bool last = choose(&run->tape, 4) != 1;
+
+    if (poplin_session_body(run->session, question, piece, text.size, last) == POPLIN_OK) {
+        give_up_piece(run);
+        run->piece = piece;
+        run->reading = true;
+    } else {
+        free(piece);
+    }
+}
+
+static void answer_maildrop(struct run *run, uint64_t question) {
+    poplin_listing listings[MESSAGES] = {{{"a", 1}, 0}, {{"b", 1}, POPLIN_OCTETS_UNKNOWN}, {{"c", 1}, 20}};
+    size_t count = choose(&run->tape, MESSAGES + 1), bad;
+    uint8_t bits = take(&run->tape);
+
+    listings[1].unique_id.size = (bits & 7) == 1 ? 0 : 1; /* bad ones, now and then */
+    listings[2].unique_id.data = (bits & 7) == 2 ? "a" : "c";
+    if ((bits & 8) != 0)
+        listings[2].octets = INT64_MAX;
+    (void)poplin_session_open(run->session, question, listings, count, &bad);
+}
+
+static void answer(struct run *run) {
+    static const int statuses[] = {POPLIN_ERR_AUTH, POPLIN_ERR_IN_USE, POPLIN_ERR_TEMPORARY, POPLIN_ERR_REFUSED,
+                                   POPLIN_ERR_IO};
+    uint64_t question = run->asked.question;
+
+    run->open = false;
+    if (choose(&run->tape, 8) == 1)
+        (void)poplin_session_refuse(run->session, question, statuses[choose(&run->tape, COUNT_OF(statuses))],
+                                    flip(&run->tape) ? "[words]\r\n+OK" : NULL);
+    else if (run->asked.kind == POPLIN_SESSION_BODY)
+        answer_body(run, question);
+    else if (run->asked.kind == POPLIN_SESSION_MAILDROP)
+        answer_maildrop(run, question);
+    else
+        (void)poplin_session_accept(run->session, question);
+    CHECK(poplin_session_accept(run->session, question) == POPLIN_ERR_STATE);
+    CHECK(poplin_session_refuse(run->session, question, POPLIN_ERR_AUTH, NULL) == POPLIN_ERR_STATE);
+}
+
+/* An answer of any kind to a question that was never asked, or of the wrong kind. */
+static void answer_wrongly(struct run *run) {
+    uint64_t question = run->asked.question + 1;
+
+    CHECK(poplin_session_accept(run->session, question) == POPLIN_ERR_STATE);
+    CHECK(poplin_session_open(run->session, question, NULL, 0, NULL) == POPLIN_ERR_STATE);
+    if (run->open && run->asked.kind != POPLIN_SESSION_BODY)
+        CHECK(poplin_session_body(run->session, run->asked.question, "", 0, true) == POPLIN_ERR_STATE);
+}
+
+/* ---- events ---- */
+
+static bool stands_at(poplin_slice text, size_t at, const char *words) {
+    size_t size = strlen(words);
+
+    return size <= text.size - at && memcmp(text.data + at, words, size) == 0;
+}
+
+/* What is to be deleted is what the client was told to be marked, in ascending order (POP-UPD-3). */
+static void check_commit(struct run *run, const poplin_session_event *event) {
+    static const char *const words[MESSAGES] = {"+OK message 1 marked\r\n", "+OK message 2 marked\r\n",
+                                                "+OK message 3 marked\r\n"};
+    bool marked[MESSAGES] = {false};
+    size_t count = 0;
+
+    drain(run, true);
+    poplin_slice heard = poplin_buffer_slice(&run->heard);
+
+    for (size_t at = 0; at < heard.size; at++) {
+        if (stands_at(heard, at, "+OK no message is marked\r\n"))
+            memset(marked, 0, sizeof marked);
+        for (size_t i = 0; i < MESSAGES; i++)
+            marked[i] |= stands_at(heard, at, words[i]);
+    }
+    for (size_t i = 0; i < MESSAGES; i++)
+        if (marked[i])
+            CHECK(count < event->count && event->indexes[count++] == i);
+    CHECK(count > 0 && count == event->count);
+}
+
+static void handle(struct run *run, const poplin_session_event *event) {
+    const uint64_t facts[] = {event->kind,      event->question, event->index,  event->count,
+                              event->announced, event->octets,   event->outcome};
+
+    CHECK(!run->over);
+    put(&run->history, (poplin_slice){(const char *)facts, sizeof facts});
+    put(&run->history, event->user);
+    put(&run->history, event->password);
+    put(&run->history, event->unique_id);
+    switch (event->kind) {
+    case POPLIN_SESSION_COMMIT:
+        check_commit(run, event);
+        /* fallthrough */
+    case POPLIN_SESSION_BODY:
+    case POPLIN_SESSION_CHECK:
+    case POPLIN_SESSION_MAILDROP:
+        CHECK(event->question > run->asked.question);
+        if (event->kind == POPLIN_SESSION_BODY)
+            give_up_piece(run);
+        run->asked = *event;
+        run->open = true;
+        if (!run->free)
+            answer(run);
+        break;
+    case POPLIN_SESSION_BODY_DONE:
+        CHECK(run->reading);
+        run->reading = false;
+        give_up_piece(run);
+        break;
+    case POPLIN_SESSION_CLOSED:
+        CHECK(!run->reading && poplin_session_phase(run->session) == 0);
+        CHECK(event->outcome != POPLIN_COMMITTED || event->error == NULL);
+        run->over = true;
+        run->outcome = event->outcome;
+        run->injected = event->error != NULL && event->error->status == POPLIN_ERR_PROTOCOL;
+        break;
+    default:
+        break;
+    }
+}
+
+static void give_back(struct run *run) {
+    free(run->lent);
+    run->lent = NULL;
+}
+
+static void pull(struct run *run, size_t most) {
+    poplin_session_event event;
+    int result = POPLIN_OK;
+
+    while (most-- > 0) {
+        result = poplin_session_next(run->session, &event);
+        const char *data;
+        size_t size;
+
+        poplin_session_output(run->session, &data, &size);
+        if (result == POPLIN_OK)
+            handle(run, &event);
+        else if (result == POPLIN_WAITING && !run->free && size > 0)
+            drain(run, true);
+        else
+            break;
+    }
+    CHECK(result == POPLIN_OK || result == POPLIN_NEED_INPUT || result == POPLIN_WAITING || result == POPLIN_ERR_STATE);
+    CHECK(result != POPLIN_ERR_STATE || run->over);
+    if (result == POPLIN_NEED_INPUT) {
+        CHECK(poplin_session_input(run->session, NULL, 0) == POPLIN_OK);
+        give_back(run);
+    }
+    if (!run->free)
+        drain(run, true);
+}
+
+/* ---- steps ---- */
+
+static void lend(struct run *run, poplin_slice octets) {
+    char *copy = copy_of(octets);
+
+    if (run->lent != NULL || poplin_session_input(run->session, copy, octets.size) != POPLIN_OK) {
+        free(copy);
+        return;
+    }
+    run->lent = copy;
+    pull(run, run->free ? choose(&run->tape, 8) : SIZE_MAX);
+}
+
+static void client_says(struct run *run, poplin_slice octets) {
+    if (!run->cut && octets.size > 0)
+        lend(run, octets);
+    for (size_t i = 0; run->cut && i < octets.size; i++)
+        lend(run, (poplin_slice){octets.data + i, 1});
+}
+
+/* The end, in one of the ways in which it can come; a commit that is asked for survives all but an abort. */
+static void end(struct run *run) {
+    bool committing = run->open && run->asked.kind == POPLIN_SESSION_COMMIT;
+
+    switch (choose(&run->tape, 3)) {
+    case 0:
+        if (run->lent == NULL)
+            (void)poplin_session_eof(run->session, flip(&run->tape));
+        break;
+    case 1:
+        CHECK(poplin_session_timeout(run->session) != POPLIN_OK || !committing);
+        break;
+    default:
+        (void)poplin_session_abort(run->session, POPLIN_ERR_IO, flip(&run->tape) ? "write failed" : NULL);
+        run->open = false;
+        committing = false;
+        break;
+    }
+    pull(run, SIZE_MAX);
+    if (committing && !run->over) {
+        CHECK(poplin_session_accept(run->session, run->asked.question) == POPLIN_OK);
+        run->open = false;
+        pull(run, SIZE_MAX);
+        CHECK(run->over && run->outcome == POPLIN_COMMITTED);
+    }
+}
+
+static void step(struct run *run) {
+    switch (choose(&run->tape, 10)) {
+    case 0:
+    case 1:
+    case 2:
+        client_says(run, poplin_slice_of(phrases[choose(&run->tape, COUNT_OF(phrases))]));
+        break;
+    case 3:
+        client_says(run, take_octets(&run->tape, 64));
+        break;
+    case 4:
+        for (size_t i = choose(&run->tape, 6); i > 0; i--)
+            client_says(run, (poplin_slice){"NOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOPNOOP", 64});
+        break;
+    case 5:
+        (void)poplin_session_tls(run->session, &(poplin_tls_facts){.verified = true});
+        pull(run, SIZE_MAX);
+        break;
+    case 6:
+        if (choose(&run->tape, 4) == 0)
+            end(run);
+        break;
+    case 7:
+        answer_wrongly(run);
+        break;
+    case 8:
+        if (run->open)
+            answer(run);
+        pull(run, run->free ? choose(&run->tape, 8) : SIZE_MAX);
+        break;
+    default:
+        drain(run, flip(&run->tape) || !run->free);
+        pull(run, run->free ? 1 : SIZE_MAX);
+        break;
+    }
+}
+
+/* ---- a run ---- */
+
+static void configure(struct run *run) {
+    poplin_session_config *config = &run->config;
+    uint8_t bits = take(&run->tape);
+
+    poplin_session_config_init(config);
+    config->stls = (bits & 1) != 0;
+    config->link_protected = (bits & 2) == 0;
+    config->allow_cleartext = (bits & 4) != 0;
+    config->user_pass = (bits & 8) == 0;
+    run->free = (bits & 16) != 0;
+    config->max_bad_commands = (bits & 32) != 0 ? 1000 : 10;
+    config->max_failed_logins = (bits & 64) != 0 ? 1000 : 3;
+    config->max_line = 255;
+    config->max_sasl_line = 1026;
+    config->max_output = 1 + (size_t)take(&run->tape);
+}
+
+static void play(struct run *run) {
+    size_t before = __sanitizer_get_current_allocated_bytes();
+
+    configure(run);
+    CHECK(poplin_session_new(&run->config, &run->session) == POPLIN_OK);
+    while (run->tape.size > 0 && !run->over)
+        step(run);
+    CHECK(__sanitizer_get_current_allocated_bytes() <
+          before + MEMORY_MAX + run->history.capacity + run->heard.capacity);
+    check_heard(run);
+    poplin_session_free(run->session);
+    give_up_piece(run);
+    give_back(run);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct run whole = {.tape = {data, size}}, pieces = {.tape = {data, size}, .cut = true};
+
+    play(&whole);
+    play(&pieces);
+    if (!whole.free && !whole.injected && !pieces.injected) {
+        CHECK(poplin_slice_equal(poplin_buffer_slice(&whole.history), poplin_buffer_slice(&pieces.history)));
+        CHECK(poplin_slice_equal(poplin_buffer_slice(&whole.heard), poplin_buffer_slice(&pieces.heard)));
+    }
+    struct run *runs[] = {&whole, &pieces};
+
+    for (size_t i = 0; i < COUNT_OF(runs); i++) {
+        poplin_buffer_free(&runs[i]->history);
+        poplin_buffer_free(&runs[i]->heard);
+    }
+    return 0;
+}
