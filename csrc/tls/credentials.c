@@ -4,6 +4,7 @@
 #include "tls/credentials.h"
 
 #include <errno.h>
+#include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,16 +81,34 @@ void poplin_tls_credentials_free(poplin_tls_credentials *credentials) {
     free(credentials);
 }
 
+/* What GnuTLS says of a key: 0, or its error. */
+static int try_key(const pem *key) {
+    gnutls_x509_privkey_t parsed;
+    int code = gnutls_x509_privkey_init(&parsed);
+    if (code < 0)
+        return code;
+    code = gnutls_x509_privkey_import2(parsed, &key->text, GNUTLS_X509_FMT_PEM, NULL, 0);
+    gnutls_x509_privkey_deinit(parsed);
+    return code;
+}
+
 static int add_key(poplin_tls_credentials *credentials, const pem *cert, const pem *key, poplin_error *error) {
     int code =
         gnutls_certificate_set_x509_key_mem(credentials->certificates, &cert->text, &key->text, GNUTLS_X509_FMT_PEM);
     if (code >= 0)
         return POPLIN_OK;
+    if (code == GNUTLS_E_MEMORY_ERROR)
+        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     if (code == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
         return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the key in %s is not that of the certificate",
                                   key->origin);
+    int key_code = try_key(key);
+    if (key_code < 0)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                                  "the private key in %s cannot be used; it must be PEM, unencrypted: %s", key->origin,
+                                  gnutls_strerror(key_code));
     return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "no usable certificate chain in %s with its key in %s: %s", cert->origin, key->origin,
+                              "the certificate chain in %s cannot be used; it must be PEM: %s", cert->origin,
                               gnutls_strerror(code));
 }
 

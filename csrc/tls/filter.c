@@ -175,7 +175,7 @@ static int fail(poplin_tls *tls, int code, const char *doing) {
     tls->lent = (poplin_slice){NULL, 0};
     if (tls->out_of_memory || code == GNUTLS_E_MEMORY_ERROR)
         return poplin_tls_failure(error, POPLIN_ERR_NOMEM, doing, "out of memory");
-    if (error->status == POPLIN_ERR_CERTIFICATE) {
+    if (error->status != POPLIN_OK) { /* verify has told it */
         send_alert(tls, tls->refusal);
         return error->status;
     }

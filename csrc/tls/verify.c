@@ -24,20 +24,31 @@ static bool is_label_octet(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
+/* A last label of digits alone is an address in some notation, never a name (RFC 1123 section 2.1). */
 static bool is_host_name(const char *text) {
     size_t label = 0;
+    bool number = false;
     for (const char *c = text; *c != '\0'; c++) {
         bool dot = *c == '.';
         if (dot ? label == 0 : !is_label_octet(*c) || label == LABEL_MAX)
             return false;
+        number = (label == 0 || number) && *c >= '0' && *c <= '9';
         label = dot ? 0 : label + 1;
     }
-    return label > 0 && strlen(text) <= NAME_MAX_OCTETS;
+    return label > 0 && !number && strlen(text) <= NAME_MAX_OCTETS;
+}
+
+/* The mapping to A-labels drops in silence what ASCII has besides letters, digits and the hyphen. */
+static bool may_be_mapped(const char *text) {
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x80 && *c != '.' && !is_label_octet(*c))
+            return false;
+    return true;
 }
 
 static int host_name_parse(const char *text, poplin_peer_name *name) {
     gnutls_datum_t mapped;
-    if (gnutls_idna_map(text, (unsigned)strlen(text), &mapped, 0) < 0)
+    if (!may_be_mapped(text) || gnutls_idna_map(text, (unsigned)strlen(text), &mapped, 0) < 0)
         return POPLIN_ERR_CERTIFICATE;
     size_t size = mapped.size;
     if (size > 0 && mapped.data[size - 1] == '.')
@@ -51,15 +62,16 @@ static int host_name_parse(const char *text, poplin_peer_name *name) {
     return fits && is_host_name(name->text) ? POPLIN_OK : POPLIN_ERR_CERTIFICATE;
 }
 
+/* The zone of an IPv6 address means something on this machine only: no certificate holds it. */
 int poplin_peer_name_parse(const char *text, poplin_peer_name *name) {
     *name = (poplin_peer_name){0};
+    snprintf(name->text, sizeof name->text, "%.*s", (int)strcspn(text, "%"), text);
     if (inet_pton(AF_INET, text, name->address) == 1)
         name->address_size = 4;
-    else if (inet_pton(AF_INET6, text, name->address) == 1)
+    else if (inet_pton(AF_INET6, name->text, name->address) == 1)
         name->address_size = 16;
     else
         return host_name_parse(text, name);
-    snprintf(name->text, sizeof name->text, "%s", text);
     return POPLIN_OK;
 }
 
@@ -263,8 +275,10 @@ int poplin_peer_verify(gnutls_session_t session, const poplin_peer_name *name, p
     if (chain == NULL || count == 0)
         return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the server presented no certificate");
     gnutls_x509_crt_t leaf;
-    if (gnutls_x509_crt_init(&leaf) < 0)
+    if (gnutls_x509_crt_init(&leaf) < 0) {
+        *alert = GNUTLS_A_INTERNAL_ERROR;
         return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    }
     int status;
     if (gnutls_x509_crt_import(leaf, &chain[0], GNUTLS_X509_FMT_DER) < 0)
         status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be read");

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -208,6 +209,23 @@ static inline void raw_expect_silence(struct raw *raw) {
         ;
     assert_false(raw->closed);
     assert_int_equal(raw->at, raw->size);
+}
+
+static inline int raw_waiting(const struct raw *raw) {
+    int count = 0;
+    assert_int_equal(ioctl(raw->descriptor, FIONREAD, &count), 0);
+    return count;
+}
+
+/* Asks for CAPA until a reply no longer arrives, since the sockets hold no more; how often. Nothing is read. */
+static inline size_t raw_fill(struct raw *raw) {
+    size_t asked = 0;
+    for (int before = -1; before < raw_waiting(raw); asked++) {
+        before = raw_waiting(raw);
+        raw_say(raw, "CAPA\r\n");
+        raw_settle(raw->loop);
+    }
+    return asked;
 }
 
 /* Begins TLS and waits for its outcome; CLOSED: the server closed. */

@@ -130,6 +130,24 @@ static inline void served_expect_close(struct served *served, const void *maildr
     assert_int_equal(served->question.outcome, outcome);
 }
 
+/* A folder of its own with a name for a Unix socket in it: its buffers, unlike TCP's, change only when somebody reads. */
+struct unix_address {
+    char folder[32];
+    char path[64];
+};
+
+static inline const char *unix_address_new(struct unix_address *address) {
+    strcpy(address->folder, "/tmp/poplin-XXXXXX");
+    assert_non_null(mkdtemp(address->folder));
+    (void)snprintf(address->path, sizeof address->path, "%s/pop3", address->folder);
+    return address->path;
+}
+
+static inline void unix_address_free(const struct unix_address *address, struct served *served) {
+    served_stop(served);
+    assert_int_equal(rmdir(address->folder), 0);
+}
+
 /* Counts what is given back; context is the fixture. */
 static inline void served_released(void *context, const void *data) {
     struct served *served = context;

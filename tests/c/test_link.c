@@ -209,13 +209,50 @@ static void a_strict_link_sends_no_password_in_clear(void **state) {
     peer_hear_end(&world->peer);
 }
 
-static void a_login_that_cannot_be_sent_fails_before_anything_is(void **state) {
+static void a_login_that_cannot_be_sent_is_refused_before_anything_is(void **state) {
     struct world *world = *state;
     const poplin_credentials login = {SLICE("alice"), SLICE("sec\r\nDELE 1")};
 
-    open_link(world, &login);
-    expect_failure(world, POPLIN_ERR_PROTOCOL, "cannot be sent");
+    assert_int_equal(poplin_link_open(world->loop, &world->config, &login, &world->link), POPLIN_ERR_PROTOCOL);
+    assert_null(world->link);
     peer_hear_end(&world->peer);
+}
+
+static void a_limit_of_nothing_is_refused(void **state) {
+    struct world *world = *state;
+
+    world->config.client.max_line = 0;
+    assert_int_equal(poplin_link_open(world->loop, &world->config, NULL, &world->link), POPLIN_ERR_LIMIT);
+    assert_null(world->link);
+    peer_hear_end(&world->peer);
+}
+
+static void expect_reason(const struct world *world, enum poplin_verb verb, const char *reason) {
+    poplin_error error;
+
+    poplin_link_explain(world->link, verb, &error);
+    assert_int_equal(error.status, POPLIN_ERR_STATE);
+    assert_non_null(strstr(error.reason, reason));
+    assert_string_equal(error.doing, verb == POPLIN_NO_VERB ? "" : poplin_verb_name(verb));
+}
+
+static void what_does_not_fit_the_state_is_explained(void **state) {
+    struct world *world = *state;
+
+    open_link(world, NULL);
+    expect_reason(world, POPLIN_STAT, "wait for that first");
+    greet(world);
+    assert_int_equal(wait_until_opened(world), POPLIN_OK);
+    expect_reason(world, POPLIN_STAT, "log in first");
+    expect_reason(world, POPLIN_NO_VERB, "what was asked for before");
+}
+
+static void what_comes_before_the_login_does_not_fit_behind_it(void **state) {
+    struct world *world = *state;
+
+    open_whole(world);
+    expect_reason(world, POPLIN_STLS, "only before the login");
+    expect_reason(world, POPLIN_NO_VERB, "only before the login");
 }
 
 static void nothing_can_be_submitted_before_the_connection_stands(void **state) {
@@ -931,7 +968,10 @@ int main(void) {
         TEST(an_idle_link_holds_no_buffer_and_misses_nothing),
         TEST(a_refused_login_leaves_the_link_up),
         TEST(a_strict_link_sends_no_password_in_clear),
-        TEST(a_login_that_cannot_be_sent_fails_before_anything_is),
+        TEST(a_login_that_cannot_be_sent_is_refused_before_anything_is),
+        TEST(a_limit_of_nothing_is_refused),
+        TEST(what_does_not_fit_the_state_is_explained),
+        TEST(what_comes_before_the_login_does_not_fit_behind_it),
         TEST(nothing_can_be_submitted_before_the_connection_stands),
         TEST(an_address_is_needed),
         TEST(a_refused_connection_says_where_and_why),

@@ -513,6 +513,110 @@ static void test_the_server_is_freed_while_a_session_ends(void **state) {
     assert_int_equal(wilful.closed, 1);
 }
 
+static void close_and_step(void *context, void *maildrop, const poplin_session_end *end) {
+    struct wilful *wilful = context;
+    (void)maildrop, (void)end;
+    raw_close(&wilful->other); /* the loop notices, while the connection is being stopped */
+    raw_settle(wilful->served->loop);
+    wilful->closed++;
+}
+
+/* holds: T-API-1 S */
+static void test_a_close_steps_the_loop_while_the_server_is_freed(void **state) {
+    struct served *served = *state;
+    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    wilful.backend.check = accept_check;
+    wilful.backend.maildrop = open_two;
+    wilful.backend.close = close_and_step;
+    served_start(served, &wilful.backend, &wilful);
+    served_login(served, &wilful.other);
+    served_stop(served);
+    assert_int_equal(wilful.closed, 1);
+}
+
+static void count_close_only(void *context, void *maildrop, const poplin_session_end *end) {
+    struct wilful *wilful = context;
+    (void)maildrop, (void)end;
+    wilful->closed++;
+}
+
+static void body_in_pieces(void *context, poplin_server *server, poplin_request request, void *maildrop, size_t index,
+                           poplin_slice unique_id) {
+    (void)maildrop, (void)index, (void)unique_id;
+    assert_int_equal(poplin_server_body_pieces(server, request, context), POPLIN_OK);
+}
+
+static void one_piece(void *context, poplin_server *server, poplin_request request, void *maildrop, void *pieces) {
+    (void)maildrop, (void)pieces;
+    (void)poplin_server_piece(server, request, "x\n", 2, true, stop_and_see_the_close, context);
+}
+
+static void count_pieces_done(void *context, void *maildrop, void *pieces) {
+    struct wilful *wilful = context;
+    (void)maildrop, (void)pieces;
+    assert_int_equal(wilful->closed, 0);
+    wilful->depth++;
+}
+
+static void no_piece(void *context, poplin_server *server, poplin_request request, void *maildrop, void *pieces) {
+    (void)context, (void)server, (void)request, (void)maildrop, (void)pieces;
+}
+
+static void pieces_done_before_the_close(void *context, void *maildrop, void *pieces) {
+    struct wilful *wilful = context;
+    (void)maildrop, (void)pieces;
+    wilful->depth++;
+    stop_and_see_the_close(context, NULL);
+}
+
+/* The last piece comes back, then the pieces, then the maildrop, all of it before the server is freed. */
+static void test_the_server_is_freed_when_a_piece_comes_back(void **state) {
+    struct served *served = *state;
+    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct raw raw;
+    wilful.backend.check = accept_check;
+    wilful.backend.maildrop = open_two;
+    wilful.backend.body = body_in_pieces;
+    wilful.backend.piece = one_piece;
+    wilful.backend.pieces_done = count_pieces_done;
+    wilful.backend.close = count_close_only;
+    served_start(served, &wilful.backend, &wilful);
+    served_login(served, &raw);
+    raw_say(&raw, "RETR 1\r\n");
+    while (served->server != NULL)
+        served_step(served);
+    assert_int_equal(wilful.depth, 1);
+    assert_int_equal(wilful.closed, 1);
+    raw_close(&raw);
+}
+
+/* The client goes before the first piece came: the session ends on its own, and the pieces go first. */
+static void test_the_server_is_freed_when_the_pieces_go(void **state) {
+    struct served *served = *state;
+    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct unix_address address;
+    struct raw raw;
+    wilful.backend.check = accept_check;
+    wilful.backend.maildrop = open_two;
+    wilful.backend.body = body_in_pieces;
+    wilful.backend.piece = no_piece;
+    wilful.backend.pieces_done = pieces_done_before_the_close;
+    wilful.backend.close = count_close_only;
+    served->config.path = unix_address_new(&address);
+    served_start(served, &wilful.backend, &wilful);
+    raw_dial_unix(&raw, served->loop, address.path);
+    raw_login(&raw, "alice", "secret");
+    (void)raw_fill(&raw);
+    raw_say(&raw, "RETR 1\r\n");
+    raw_settle(served->loop);
+    raw_close(&raw);
+    while (served->server != NULL)
+        served_step(served);
+    assert_int_equal(wilful.depth, 1);
+    assert_int_equal(wilful.closed, 1);
+    unix_address_free(&address, served);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_an_answer_counts_once),
@@ -529,6 +633,9 @@ int main(void) {
         SERVED_TEST(test_a_callback_steps_its_own_loop),
         SERVED_TEST(test_a_callback_frees_the_server),
         SERVED_TEST(test_the_server_is_freed_while_a_session_ends),
+        SERVED_TEST(test_a_close_steps_the_loop_while_the_server_is_freed),
+        SERVED_TEST(test_the_server_is_freed_when_a_piece_comes_back),
+        SERVED_TEST(test_the_server_is_freed_when_the_pieces_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

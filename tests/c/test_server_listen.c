@@ -63,6 +63,16 @@ static void test_addresses_that_cannot_be_bound(void **state) {
         POPLIN_ERR_LIMIT);
 }
 
+static void test_an_address_is_needed(void **state) {
+    struct served *served = *state;
+    poplin_error error;
+    served->config.host = NULL;
+    assert_int_equal(poplin_server_new(served->loop, &served->config, poplin_memory_backend(), served->memory,
+                                       &served->server, &error),
+                     POPLIN_ERR_STATE);
+    assert_non_null(strstr(error.reason, "neither a host nor a path"));
+}
+
 static void test_localhost_and_both_families(void **state) {
     struct served *served = *state;
     struct raw peer;
@@ -121,6 +131,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_a_unix_socket_comes_and_goes_with_its_server),
         SERVED_TEST(test_addresses_that_cannot_be_bound),
+        SERVED_TEST(test_an_address_is_needed),
         SERVED_TEST(test_localhost_and_both_families),
         SERVED_TEST(test_a_forked_child_cannot_use_the_server),
     };

@@ -28,6 +28,40 @@ static void test_more_sessions_than_allowed_are_turned_away(void **state) {
     raw_close(&in[1]);
 }
 
+static bool is_hung_up(const struct raw *raw) {
+    struct pollfd peer = {.fd = raw->descriptor};
+    return poll(&peer, 1, 0) == 1 && (peer.revents & POLLHUP) != 0;
+}
+
+/*
+ * A session that has ended is none any more, but its connection stays while its last words wait for the client: not for
+ * any number of clients.
+ * holds: T-RES-2 S
+ */
+static void test_no_crowd_is_waited_for_at_the_exit(void **state) {
+    struct served *served = *state;
+    enum { CLIENTS = 6, SESSIONS = 2 };
+    struct unix_address address;
+    struct raw peers[CLIENTS];
+    size_t waited_for = 0;
+    served->config.path = unix_address_new(&address);
+    served->config.max_sessions = SESSIONS;
+    served_from_memory(served, 0);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        raw_dial_unix(&peers[i], served->loop, address.path);
+        (void)raw_fill(&peers[i]);
+        raw_say(&peers[i], "QUIT\r\n");
+        raw_settle(served->loop);
+        assert_int_equal(poplin_server_sessions(served->server), 0);
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        waited_for += !is_hung_up(&peers[i]);
+        raw_close(&peers[i]);
+    }
+    assert_int_equal(waited_for, SESSIONS);
+    unix_address_free(&address, served);
+}
+
 static void test_a_thousand_sessions_at_once(void **state) {
     struct served *served = *state;
     enum { SESSIONS = 1000 };
@@ -159,9 +193,13 @@ static void test_answers_at_once_need_no_stack(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        SERVED_TEST(test_more_sessions_than_allowed_are_turned_away), SERVED_TEST(test_a_thousand_sessions_at_once),
-        SERVED_TEST(test_without_descriptors_accepting_pauses),       SERVED_TEST(test_a_flood_does_not_starve_others),
-        SERVED_TEST(test_a_client_that_does_not_read_is_not_read),    SERVED_TEST(test_answers_at_once_need_no_stack),
+        SERVED_TEST(test_more_sessions_than_allowed_are_turned_away),
+        SERVED_TEST(test_no_crowd_is_waited_for_at_the_exit),
+        SERVED_TEST(test_a_thousand_sessions_at_once),
+        SERVED_TEST(test_without_descriptors_accepting_pauses),
+        SERVED_TEST(test_a_flood_does_not_starve_others),
+        SERVED_TEST(test_a_client_that_does_not_read_is_not_read),
+        SERVED_TEST(test_answers_at_once_need_no_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

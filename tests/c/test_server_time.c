@@ -168,6 +168,54 @@ static void test_a_reader_that_stops_is_left(void **state) {
     raw_close(&raw);
 }
 
+/*
+ * The whole reply is in the sockets' buffers, where the client takes it from ever so slowly.
+ * holds: POP-TMO-4 S
+ */
+static void test_a_slow_reader_of_the_last_reply_is_not_logged_out(void **state) {
+    struct served *served = *state;
+    struct unix_address address;
+    struct raw raw;
+    served->config.path = unix_address_new(&address);
+    served_from_memory(served, 0);
+    raw_dial_unix(&raw, served->loop, address.path);
+    raw_login(&raw, "alice", "secret");
+    for (int i = 0; i < 100; i++)
+        raw_say(&raw, "CAPA\r\n");
+    for (int quarter = 0; quarter < 8; quarter++) {
+        pass(served, MINUTES(5));
+        assert_true(raw_receive(&raw, 500));
+        assert_false(raw.closed);
+    }
+    while (raw_waiting(&raw) > 0)
+        assert_true(raw_receive(&raw, SIZE_MAX));
+    pass(served, MINUTES(11)); /* it has ten minutes for the next command, and not more */
+    raw_forget(&raw);
+    raw_expect_closed(&raw);
+    raw_close(&raw);
+    unix_address_free(&address, served);
+}
+
+/* Commands are not what is waited for: their replies would only pile up. */
+static void test_commands_do_not_stand_for_reading(void **state) {
+    struct served *served = *state;
+    struct unix_address address;
+    struct raw raw;
+    served->config.path = unix_address_new(&address);
+    served_from_memory(served, 0);
+    raw_dial_unix(&raw, served->loop, address.path);
+    raw_login(&raw, "alice", "secret");
+    (void)raw_fill(&raw);
+    raw_say(&raw, "NOOP\r\n");
+    pass(served, 100 * 1000);
+    assert_int_equal(poplin_server_sessions(served->server), 1);
+    raw_say(&raw, "NOOP\r\n");
+    pass(served, 100 * 1000);
+    assert_int_equal(poplin_server_sessions(served->server), 0);
+    raw_close(&raw);
+    unix_address_free(&address, served);
+}
+
 /* A client that neither reads the last reply nor closes is not waited for long; its session ended with the QUIT. */
 static void test_a_client_that_does_not_close(void **state) {
     struct served *served = *state;
@@ -210,6 +258,8 @@ int main(void) {
         SERVED_TEST(test_no_deadline_runs_while_the_host_thinks),
         SERVED_TEST(test_a_slow_reader_is_served_to_the_end),
         SERVED_TEST(test_a_reader_that_stops_is_left),
+        SERVED_TEST(test_a_slow_reader_of_the_last_reply_is_not_logged_out),
+        SERVED_TEST(test_commands_do_not_stand_for_reading),
         SERVED_TEST(test_a_client_that_does_not_close),
         SERVED_TEST(test_the_last_reply_is_not_lost_to_a_reset),
     };

@@ -244,6 +244,8 @@ static void an_ip_literal_is_compared_with_addresses_only(void **state) {
     check_order(six, SLICE(""), "2001:db8::1", NULL);
     check_order(six, SLICE(""), "2001:DB8:0:0::1", NULL);
     check_order(six, SLICE(""), "::1", "the certificate is for 2001:db8::1, not ::1");
+    certificate_order local = {.issuer = &ca, .address = SLICE("\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01")};
+    check_order(local, SLICE(""), "fe80::1%eth0", NULL); /* the zone is this machine's affair */
 }
 
 static void what_is_no_host_name_never_matches(void **state) {
@@ -254,6 +256,12 @@ static void what_is_no_host_name_never_matches(void **state) {
                                         "*.example.org",
                                         "a b.example",
                                         "mail.example.org..",
+                                        "mail.example.org\n",
+                                        "mail\t.ex\xC3\xA4mple.org",
+                                        "127.0.0.1%lo",
+                                        "127.1",
+                                        "\xEF\xBC\x91"
+                                        "27.0.0.1",
                                         "-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example"};
     poplin_tls_credentials *credentials = trusting(ca_text);
     for (size_t i = 0; i < COUNT_OF(NAMES); i++) {
@@ -378,9 +386,13 @@ static void bad_credentials_say_what_is_wrong(void **state) {
                                                        &credentials, &error),
                      POPLIN_ERR_CERTIFICATE);
     assert_string_equal(error.reason, "the key in the key text is not that of the certificate");
-    assert_int_equal(poplin_tls_server_credentials_pem(SLICE("hello"), SLICE(""), &credentials, &error),
+    assert_int_equal(
+        poplin_tls_server_credentials_pem(SLICE("hello"), poplin_slice_of(one.key_pem), &credentials, &error),
+        POPLIN_ERR_CERTIFICATE);
+    assert_non_null(strstr(error.reason, "the certificate chain in the certificate text cannot be used"));
+    assert_int_equal(poplin_tls_server_credentials_pem(poplin_slice_of(one.cert_pem), SLICE(""), &credentials, &error),
                      POPLIN_ERR_CERTIFICATE);
-    assert_non_null(strstr(error.reason, "no usable certificate chain in the certificate text"));
+    assert_non_null(strstr(error.reason, "the private key in the certificate text cannot be used"));
     poplin_tls_trust trust = {.verify = true, .ca_pem = SLICE("hello")};
     assert_int_equal(poplin_tls_client_credentials(&trust, &credentials, &error), POPLIN_ERR_CERTIFICATE);
     assert_string_equal(error.reason, "the CA text holds no CA certificate in PEM form");

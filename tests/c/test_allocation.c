@@ -1,0 +1,220 @@
+/*
+ * test_allocation.c - memory runs out in either machine, at each allocation in turn: it is told, and nothing is lost,
+ * used after it is gone, or half done. The linker puts the functions below in the place of the C library's.
+ */
+#include "support.h"
+
+#include <poplin/client.h>
+#include <poplin/session.h>
+
+#include "wire/grammar.h"
+
+static size_t allocations, failing; /* counted from 1; 0: none fails */
+
+static bool runs_out(void) {
+    return ++allocations == failing;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) {
+    return runs_out() ? NULL : __real_malloc(size);
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size) {
+    return runs_out() ? NULL : __real_calloc(count, size);
+}
+
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size) {
+    return runs_out() ? NULL : __real_realloc(memory, size);
+}
+
+/* Plays until no allocation fails any more. */
+static void assert_told_at_each_allocation(int (*play)(void)) {
+    size_t played = 0;
+
+    do {
+        allocations = 0;
+        failing = ++played;
+        int status = play();
+
+        if (allocations >= failing)
+            assert_int_equal(status, POPLIN_ERR_NOMEM);
+        else
+            assert_int_equal(status, POPLIN_OK);
+    } while (allocations >= failing);
+    assert_true(played > 10);
+    failing = 0;
+}
+
+/* ---- the client ---- */
+
+static char long_password[240]; /* so long that PLAIN's message goes on a line of its own */
+
+static int open_and_log_in(poplin_client *client) {
+    memset(long_password, 'p', sizeof long_password);
+    const poplin_credentials credentials = {SLICE("alice"), {long_password, sizeof long_password}};
+
+    return poplin_client_open(client, &credentials, 1);
+}
+
+static int start_tls(poplin_client *client) {
+    return poplin_client_tls(client, &(poplin_tls_facts){0});
+}
+
+static int submit_many(poplin_client *client) {
+    const poplin_wanted wanted[] = {{1, 10}, {2, 10}};
+    int status = POPLIN_OK;
+
+    for (size_t i = 0; i < 20 && status == POPLIN_OK; i++)
+        status = poplin_client_submit(client, &(poplin_command){.verb = POPLIN_LIST}, i);
+    return status == POPLIN_OK ? poplin_client_retr_all(client, wanted, COUNT_OF(wanted), 50) : status;
+}
+
+static const struct {
+    int (*host)(poplin_client *client);
+    const char *server;
+} exchanges[] = {
+    {open_and_log_in, "+OK hi\r\n"},
+    {NULL, "+OK\r\nSTLS\r\nPIPELINING\r\n.\r\n"},
+    {NULL, "+OK begin\r\n"},
+    {start_tls, "+OK\r\nSASL PLAIN\r\nEXPIRE 0 USER\r\n.\r\n"},
+    {NULL, "+ \r\n"},
+    {NULL, "+OK welcome\r\n"},
+    {NULL, "+OK\r\nPIPELINING\r\n.\r\n"},
+    {submit_many, "+OK\r\n1 1\r\n5000 1\r\n.\r\n"},
+};
+
+static int pull(poplin_client *client) {
+    poplin_client_event event;
+    int result;
+
+    while ((result = poplin_client_next(client, &event)) == POPLIN_OK)
+        if (event.kind == POPLIN_CLIENT_FAILED)
+            return event.error->status;
+    return result == POPLIN_NEED_INPUT || result == POPLIN_WAITING ? POPLIN_OK : result;
+}
+
+/* What the server says is cut in two, so that lines have to be kept. */
+static int exchange(poplin_client *client, size_t index) {
+    const char *text = exchanges[index].server, *data;
+    size_t size, half = strlen(text) - 1;
+    int status = exchanges[index].host != NULL ? exchanges[index].host(client) : POPLIN_OK;
+
+    if (status < 0)
+        return status;
+    poplin_client_output(client, &data, &size);
+    poplin_client_sent(client, size);
+    status = pull(client);
+    for (size_t i = 0; status == POPLIN_OK && i < 2; i++) {
+        assert_int_equal(poplin_client_input(client, i == 0 ? text : text + half, i == 0 ? half : 1), POPLIN_OK);
+        status = pull(client);
+    }
+    return status;
+}
+
+static int play_client(void) {
+    poplin_client_config config;
+    poplin_client *client = NULL;
+
+    poplin_client_config_init(&config);
+    config.tls = POPLIN_TLS_STLS;
+    int status = poplin_client_new(&config, &client);
+
+    for (size_t i = 0; status == POPLIN_OK && i < COUNT_OF(exchanges); i++)
+        status = exchange(client, i);
+    poplin_client_free(client);
+    return status;
+}
+
+/* holds: T-API-5 C */
+static void client_tells_that_memory_ran_out(void **state) {
+    (void)state;
+    assert_told_at_each_allocation(play_client);
+}
+
+/* ---- the session ---- */
+
+static int answer(poplin_session *session, const poplin_session_event *event) {
+    static const poplin_listing listings[] = {{{"a", 1}, 3}, {{"b", 1}, POPLIN_OCTETS_UNKNOWN}};
+
+    switch (event->kind) {
+    case POPLIN_SESSION_CHECK:
+    case POPLIN_SESSION_COMMIT:
+        return poplin_session_accept(session, event->question);
+    case POPLIN_SESSION_MAILDROP:
+        return poplin_session_open(session, event->question, listings, COUNT_OF(listings), NULL);
+    case POPLIN_SESSION_BODY:
+        return poplin_session_body(session, event->question, ".\n", 2, true);
+    default:
+        return POPLIN_OK;
+    }
+}
+
+/* Says it cut in two, and takes the output as it comes. OK, or how the session ended, or an answer failed. */
+static int say(poplin_session *session, const char *text) {
+    size_t half = strlen(text) - 1;
+    int status = POPLIN_OK;
+
+    for (size_t i = 0; status == POPLIN_OK && i < 2; i++) {
+        poplin_session_event event = {0};
+        const char *data;
+        size_t size;
+        int result;
+
+        assert_int_equal(poplin_session_input(session, i == 0 ? text : text + half, i == 0 ? half : 1), POPLIN_OK);
+        while (status == POPLIN_OK && (result = poplin_session_next(session, &event)) != POPLIN_NEED_INPUT) {
+            poplin_session_output(session, &data, &size);
+            poplin_session_sent(session, size);
+            if (result == POPLIN_OK && event.kind == POPLIN_SESSION_CLOSED)
+                return event.error != NULL ? event.error->status : POPLIN_END;
+            if (result == POPLIN_OK)
+                status = answer(session, &event);
+        }
+        poplin_session_output(session, &data, &size);
+        poplin_session_sent(session, size);
+    }
+    return status;
+}
+
+static int play_session(void) {
+    static const char *const lines[] = {"AUTH PLAIN\r\n", "AHQAdA==\r\n", "LIST\r\n",
+                                        "RETR 2\r\n",     "UIDL\r\n",     "DELE 1\r\n"};
+    poplin_session_config config;
+    poplin_session *session = NULL;
+
+    poplin_session_config_init(&config);
+    config.link_protected = true;
+    int status = poplin_session_new(&config, &session);
+
+    for (size_t i = 0; status == POPLIN_OK && i < COUNT_OF(lines); i++)
+        status = say(session, lines[i]);
+    bool told = status == POPLIN_ERR_NOMEM, early = allocations >= failing;
+
+    assert_true(told == early);
+    if (status == POPLIN_OK)
+        status = say(session, "QUIT\r\n");
+    if (status == POPLIN_END) /* committed: that its reply could not be written does not undo it */
+        status = allocations < failing ? POPLIN_OK : POPLIN_ERR_NOMEM;
+    poplin_session_free(session);
+    return status;
+}
+
+/* holds: T-API-5 S */
+static void session_tells_that_memory_ran_out(void **state) {
+    (void)state;
+    assert_told_at_each_allocation(play_session);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(client_tells_that_memory_ran_out),
+        cmocka_unit_test(session_tells_that_memory_ran_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
