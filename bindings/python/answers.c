@@ -1,8 +1,8 @@
 /*
  * answers.c - how a script's answers reach the server: yes and no, maildrops, content.
  *
- * Each answer returns True, or False where its request is not open any more (the session went): no failure, since a
- * peer may go at any time. Content is lent from bytes objects, never copied.
+ * Each answer returns True, or False where it was not taken: its request is not open any more (the session went), which
+ * is no failure, since a peer may go at any time. Content is lent from bytes objects, never copied.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -59,12 +59,9 @@ static bool may_answer(poplin_py_server *self, PyObject **result) {
     return poplin_py_server_ready(self);
 }
 
-/* True, False for too late, or the exception. */
-static PyObject *answered(poplin_py_server *self, int status) {
-    if (status == POPLIN_OK || status == POPLIN_ERR_STATE) {
-        return PyBool_FromLong(status == POPLIN_OK);
-    }
-    return poplin_py_raise(poplin_py_state_of((PyObject *)self), status, NULL);
+/* True; False: too late, or no answer that can be used, which the server has refused and tells as a problem. */
+static PyObject *answered(int status) {
+    return status == POPLIN_ERR_NOMEM ? PyErr_NoMemory() : PyBool_FromLong(status == POPLIN_OK);
 }
 
 PyObject *poplin_py_server_accept(PyObject *object, PyObject *request) {
@@ -74,7 +71,7 @@ PyObject *poplin_py_server_accept(PyObject *object, PyObject *request) {
     if (poplin_py_unsigned(request, "request", UINT64_MAX, &number) < 0 || !may_answer(self, &result)) {
         return result;
     }
-    return answered(self, poplin_server_accept(self->server, number));
+    return answered(poplin_server_accept(self->server, number));
 }
 
 PyObject *poplin_py_server_refuse(PyObject *object, PyObject *arguments) {
@@ -86,7 +83,7 @@ PyObject *poplin_py_server_refuse(PyObject *object, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "Kiz:refuse", &request, &status, &text) || !may_answer(self, &result)) {
         return result;
     }
-    return answered(self, poplin_server_refuse(self->server, request, status, text));
+    return answered(poplin_server_refuse(self->server, request, status, text));
 }
 
 /* ---- maildrops ---- */
@@ -143,7 +140,7 @@ static PyObject *open_maildrop(poplin_py_server *self, uint64_t request, PyObjec
     if (status != POPLIN_OK) {
         Py_DECREF(maildrop);
     }
-    return answered(self, status);
+    return answered(status);
 }
 
 PyObject *poplin_py_server_open(PyObject *object, PyObject *arguments) {
@@ -182,8 +179,8 @@ PyObject *poplin_py_server_body(PyObject *object, PyObject *arguments) {
     if (lent == NULL) {
         return NULL;
     }
-    return answered(self, poplin_server_body(self->server, request, PyBytes_AsString(bytes),
-                                             (size_t)PyBytes_Size(bytes), give_back, lent));
+    return answered(poplin_server_body(self->server, request, PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes),
+                                       give_back, lent));
 }
 
 PyObject *poplin_py_server_body_file(PyObject *object, PyObject *arguments) {
@@ -198,7 +195,7 @@ PyObject *poplin_py_server_body_file(PyObject *object, PyObject *arguments) {
         close(descriptor);
         return result;
     }
-    return answered(self, poplin_server_body_file(self->server, request, descriptor));
+    return answered(poplin_server_body_file(self->server, request, descriptor));
 }
 
 PyObject *poplin_py_server_pieces(PyObject *object, PyObject *arguments) {
@@ -214,7 +211,7 @@ PyObject *poplin_py_server_pieces(PyObject *object, PyObject *arguments) {
     if (status != POPLIN_OK) {
         Py_DECREF(pieces);
     }
-    return answered(self, status);
+    return answered(status);
 }
 
 PyObject *poplin_py_server_piece(PyObject *object, PyObject *arguments) {
@@ -230,6 +227,6 @@ PyObject *poplin_py_server_piece(PyObject *object, PyObject *arguments) {
     if (lent == NULL) {
         return NULL;
     }
-    return answered(self, poplin_server_piece(self->server, request, PyBytes_AsString(bytes),
-                                              (size_t)PyBytes_Size(bytes), last != 0, give_back, lent));
+    return answered(poplin_server_piece(self->server, request, PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes),
+                                        last != 0, give_back, lent));
 }

@@ -55,10 +55,6 @@ int poplin_py_slice(PyObject *value, const char *name, poplin_slice *slice) {
 static int string_setting(PyObject *value, const char *name, const char **string) {
     const char *text = NULL;
     Py_ssize_t size = 0;
-    if (value == Py_None) {
-        *string = NULL;
-        return 0;
-    }
     if (PyBytes_Check(value)) {
         text = PyBytes_AsString(value);
         size = PyBytes_Size(value);
@@ -88,7 +84,6 @@ static uint64_t largest(enum poplin_py_kind kind) {
     case POPLIN_PY_SIZE:
         return SIZE_MAX;
     case POPLIN_PY_ENUM:
-    case POPLIN_PY_DESCRIPTOR:
         return INT32_MAX;
     default:
         return UINT64_MAX;
@@ -111,7 +106,6 @@ static int number_setting(PyObject *value, const poplin_py_setting *setting, voi
         *(size_t *)place = (size_t)number;
         break;
     case POPLIN_PY_ENUM:
-    case POPLIN_PY_DESCRIPTOR:
         *(int *)place = (int)number;
         break;
     default:

@@ -17,7 +17,6 @@
 enum poplin_py_kind {
     POPLIN_PY_BOOL,
     POPLIN_PY_ENUM,
-    POPLIN_PY_DESCRIPTOR, /* int, -1 allowed */
     POPLIN_PY_U16,
     POPLIN_PY_U32,
     POPLIN_PY_U64,
@@ -41,7 +40,7 @@ typedef struct poplin_py_state {
     PyTypeObject *server;
     PyTypeObject *client_machine;
     PyTypeObject *session_machine;
-    PyObject *make_error; /* poplin._errors.make, looked up at the first failure */
+    PyObject *make_error; /* poplin._errors.make */
 } poplin_py_state;
 
 /* The state of the module that self's type, or a type itself, belongs to. */

@@ -7,31 +7,16 @@
 
 #include "core.h"
 
-static PyObject *error_maker(poplin_py_state *state) {
-    if (state->make_error == NULL) {
-        PyObject *errors = PyImport_ImportModule("poplin._errors");
-        if (errors == NULL) {
-            return NULL;
-        }
-        state->make_error = PyObject_GetAttrString(errors, "make");
-        Py_DECREF(errors);
-    }
-    return state->make_error;
-}
-
 PyObject *poplin_py_make_error(poplin_py_state *state, int status, const poplin_error *error) {
-    PyObject *make = error_maker(state);
-    if (make == NULL) {
-        return NULL;
-    }
     if (error == NULL) {
         const char *text = poplin_status_text(status);
-        return PyObject_CallFunction(make, "sssssss", poplin_status_name(status), text, "", "", text, "", NULL);
+        return PyObject_CallFunction(state->make_error, "sssssss", poplin_status_name(status), text, "", "", text, "",
+                                     NULL);
     }
     char message[1024];
     poplin_error_format(error, message, sizeof message);
-    return PyObject_CallFunction(make, "sssssss", poplin_status_name(status), message, error->doing, error->host,
-                                 error->reason, error->peer, poplin_code_text(error->code));
+    return PyObject_CallFunction(state->make_error, "sssssss", poplin_status_name(status), message, error->doing,
+                                 error->host, error->reason, error->peer, poplin_code_text(error->code));
 }
 
 PyObject *poplin_py_raise(poplin_py_state *state, int status, const poplin_error *error) {

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core.h"
 
@@ -23,7 +24,7 @@ typedef struct poplin_py_orphan {
 bool poplin_py_link_enter(poplin_py_link *self) {
     const char *reason = NULL;
     if (self->busy) {
-        reason = "this connection is in use by another thread";
+        reason = "this connection is in use: another thread, or what a signal has interrupted, waits on it";
     } else if (self->link == NULL) {
         reason = "this connection is closed";
     }
@@ -106,6 +107,13 @@ int poplin_py_link_ask(poplin_py_link *self, int (*ask)(void *subject), void *su
     return status;
 }
 
+/* Raises why verb does not fit the state. */
+static PyObject *raise_misfit(poplin_py_link *self, enum poplin_verb verb) {
+    poplin_error error = {0};
+    poplin_link_explain(self->link, verb, &error);
+    return poplin_py_raise(poplin_py_state_of((PyObject *)self), POPLIN_ERR_STATE, &error);
+}
+
 PyObject *poplin_py_link_raise(poplin_py_link *self, int status) {
     if (status == POPLIN_PY_RAISED) {
         return NULL;
@@ -114,6 +122,9 @@ PyObject *poplin_py_link_raise(poplin_py_link *self, int status) {
     const poplin_error *refusal = poplin_link_refusal(self->link);
     if (error == NULL && refusal != NULL && refusal->status == status) {
         error = refusal;
+    }
+    if (error == NULL && status == POPLIN_ERR_STATE) {
+        return raise_misfit(self, POPLIN_NO_VERB);
     }
     return poplin_py_raise(poplin_py_state_of((PyObject *)self), status, error);
 }
@@ -132,7 +143,6 @@ static const poplin_py_setting settings[] = {
     SETTING("host", STRING, host),
     SETTING("port", U16, port),
     SETTING("path", STRING, path),
-    SETTING("descriptor", DESCRIPTOR, descriptor),
     SETTING("loopback_protected", BOOL, loopback_protected),
     SETTING("connect_ms", U32, connect_ms),
     SETTING("handshake_ms", U32, handshake_ms),
@@ -152,16 +162,38 @@ static const poplin_py_setting settings[] = {
 };
 #undef SETTING
 
+/* The descriptor was taken over, but there is no link to own it. */
+static void close_descriptor(const wishes *wanted) {
+    if (wanted->config.descriptor >= 0) {
+        (void)close(wanted->config.descriptor);
+    }
+}
+
 static int open_link(poplin_py_link *self, const wishes *wanted) {
     int status = poplin_loop_new(&self->loop);
     if (status != POPLIN_OK) {
+        close_descriptor(wanted);
         return status;
     }
     return poplin_link_open(self->loop, &wanted->config, wanted->login.user.data == NULL ? NULL : &wanted->login,
                             &self->link);
 }
 
-/* Link(settings, credentials or None, user or None, password or None): begins to connect. */
+#define LOGIN_MISUSE "user or password is empty, too long for any login, or holds what none can carry"
+#define LIMIT_MISUSE "a limit is 0, or user or password is too long for any login"
+
+static PyObject *raise_open(poplin_py_state *state, int status) {
+    if (status != POPLIN_ERR_PROTOCOL && status != POPLIN_ERR_LIMIT) {
+        return poplin_py_raise(state, status, NULL);
+    }
+    PyErr_SetString(PyExc_ValueError, status == POPLIN_ERR_PROTOCOL ? LOGIN_MISUSE : LIMIT_MISUSE);
+    return NULL;
+}
+
+/*
+ * Link(settings, credentials or None, user or None, password or None, descriptor or -1): begins to connect. The
+ * descriptor is taken over, also where this fails.
+ */
 static PyObject *link_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)keywords;
     PyObject *dictionary = NULL;
@@ -171,21 +203,25 @@ static PyObject *link_new(PyTypeObject *type, PyObject *arguments, PyObject *key
     wishes wanted = {0};
     poplin_link_config_init(&wanted.config);
     poplin_py_state *state = PyType_GetModuleState(type);
-    if (!PyArg_ParseTuple(arguments, "OOOO:Link", &dictionary, &credentials, &user, &password) ||
-        poplin_py_settings(dictionary, settings, &wanted) < 0 ||
-        poplin_py_credentials_of(state, credentials, &wanted.config.credentials) < 0 ||
-        poplin_py_slice(user, "user", &wanted.login.user) < 0 ||
-        poplin_py_slice(password, "password", &wanted.login.password) < 0) {
+    if (!PyArg_ParseTuple(arguments, "OOOOi:Link", &dictionary, &credentials, &user, &password,
+                          &wanted.config.descriptor)) {
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    PyObject *self = allocate(type, 0);
+    PyObject *self = NULL;
+    if (poplin_py_settings(dictionary, settings, &wanted) == 0 &&
+        poplin_py_credentials_of(state, credentials, &wanted.config.credentials) == 0 &&
+        poplin_py_slice(user, "user", &wanted.login.user) == 0 &&
+        poplin_py_slice(password, "password", &wanted.login.password) == 0) {
+        self = allocate(type, 0);
+    }
     if (self == NULL) {
+        close_descriptor(&wanted);
         return NULL;
     }
     int status = open_link((poplin_py_link *)self, &wanted);
     if (status != POPLIN_OK) {
-        poplin_py_raise(state, status, NULL);
+        raise_open(state, status);
         Py_DECREF(self);
         return NULL;
     }
@@ -235,16 +271,17 @@ static PyObject *link_cancel(PyObject *object, PyObject *unused) {
 
 /* ---- commands ---- */
 
-#define NUMBER_MISUSE "this command needs a message number"
-#define LOGIN_MISUSE "user or password is empty, too long for any login, or holds what none can carry"
-
 /* What a submitting function answered at once: PROTOCOL and LIMIT are of the arguments then, not of the peer. */
-static PyObject *raise_submit(poplin_py_link *self, int status, const char *misuse) {
-    if ((status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_LIMIT) && poplin_link_error(self->link) == NULL) {
-        PyErr_SetString(PyExc_ValueError, misuse);
+static PyObject *raise_submit(poplin_py_link *self, int status, enum poplin_verb verb) {
+    if (poplin_link_error(self->link) != NULL) {
+        return poplin_py_link_raise(self, status);
+    }
+    if (status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_LIMIT) {
+        PyErr_SetString(PyExc_ValueError,
+                        verb == POPLIN_NO_VERB ? LOGIN_MISUSE : "this command needs a message number");
         return NULL;
     }
-    return poplin_py_link_raise(self, status);
+    return status == POPLIN_ERR_STATE ? raise_misfit(self, verb) : poplin_py_link_raise(self, status);
 }
 
 static int ask_opened(void *subject) {
@@ -291,7 +328,7 @@ static PyObject *link_call(PyObject *object, PyObject *arguments) {
     poplin_call *call = NULL;
     int status = poplin_link_call(self->link, &command, streamed != 0, &call);
     PyObject *result =
-        status == POPLIN_OK ? poplin_py_call_new(self, call, command.verb) : raise_submit(self, status, NUMBER_MISUSE);
+        status == POPLIN_OK ? poplin_py_call_new(self, call, command.verb) : raise_submit(self, status, command.verb);
     poplin_py_link_leave(self);
     return result;
 }
@@ -309,8 +346,8 @@ static PyObject *link_login(PyObject *object, PyObject *arguments) {
     }
     poplin_call *call = NULL;
     int status = poplin_link_login(self->link, &login, &call);
-    PyObject *result =
-        status == POPLIN_OK ? poplin_py_call_new(self, call, POPLIN_NO_VERB) : raise_submit(self, status, LOGIN_MISUSE);
+    PyObject *result = status == POPLIN_OK ? poplin_py_call_new(self, call, POPLIN_NO_VERB)
+                                           : raise_submit(self, status, POPLIN_NO_VERB);
     poplin_py_link_leave(self);
     return result;
 }
@@ -324,7 +361,7 @@ static PyObject *link_dele(PyObject *object, PyObject *number) {
         return NULL;
     }
     int status = poplin_link_dele(self->link, value);
-    PyObject *result = status == POPLIN_OK ? Py_NewRef(Py_None) : raise_submit(self, status, NUMBER_MISUSE);
+    PyObject *result = status == POPLIN_OK ? Py_NewRef(Py_None) : raise_submit(self, status, POPLIN_DELE);
     poplin_py_link_leave(self);
     return result;
 }
@@ -388,7 +425,7 @@ static PyObject *link_retr_all(PyObject *object, PyObject *list) {
         result = poplin_py_series_new(self, series, messages, count);
     } else {
         poplin_py_messages_free(messages, count);
-        poplin_py_link_raise(self, status);
+        raise_submit(self, status, POPLIN_RETR);
     }
     poplin_py_link_leave(self);
     return result;

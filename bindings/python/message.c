@@ -74,7 +74,7 @@ static PyType_Slot slots[] = {
 PyType_Spec poplin_py_message_spec = {
     .name = "poplin._core.Message",
     .basicsize = sizeof(poplin_py_message),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };
 

@@ -93,9 +93,20 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type) {
     return *type == NULL ? -1 : PyModule_AddType(module, *type);
 }
 
+/* Now and not at the first failure, which may come when the interpreter ends and nothing can be imported any more. */
+static int find_error_maker(poplin_py_state *state) {
+    PyObject *errors = PyImport_ImportModule("poplin._errors");
+    if (errors == NULL) {
+        return -1;
+    }
+    state->make_error = PyObject_GetAttrString(errors, "make");
+    Py_DECREF(errors);
+    return state->make_error == NULL ? -1 : 0;
+}
+
 static int module_exec(PyObject *module) {
     poplin_py_state *state = PyModule_GetState(module);
-    if (add_type(module, &poplin_py_credentials_spec, &state->credentials) < 0 ||
+    if (find_error_maker(state) < 0 || add_type(module, &poplin_py_credentials_spec, &state->credentials) < 0 ||
         add_type(module, &poplin_py_link_spec, &state->link) < 0 ||
         add_type(module, &poplin_py_call_spec, &state->call) < 0 ||
         add_type(module, &poplin_py_series_spec, &state->series) < 0 ||

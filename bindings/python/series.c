@@ -14,6 +14,7 @@ typedef struct series_object {
     poplin_py_message **messages; /* those from next on are still to come; NULL once it is over */
     size_t count;
     size_t next;
+    bool cut; /* closed before its last message was taken */
 } series_object;
 
 static void drop_series(void *subject) {
@@ -56,6 +57,7 @@ static void drop_messages(series_object *self) {
 static void end(series_object *self) {
     poplin_series *series = self->series;
     self->series = NULL;
+    self->cut = self->cut || self->next < self->count;
     poplin_py_link_drop(self->owner, drop_series, series);
     drop_messages(self);
 }
@@ -102,13 +104,23 @@ static int ask_next(void *subject) {
     return poplin_series_next(request->series, &request->message);
 }
 
+static PyObject *raise_ended(series_object *self) {
+    poplin_py_raise_state(poplin_py_state_of((PyObject *)self),
+                          "the loop was ended: another retr_all began, or the client was closed");
+    return NULL;
+}
+
 /* The message that the series brings next, filled; the caller's from now on. */
 static PyObject *take_message(series_object *self, const poplin_message *message) {
-    poplin_py_message *taken = self->messages[self->next];
     PyObject *data = poplin_py_body(&message->body);
     if (data == NULL) {
         return NULL;
     }
+    if (self->messages == NULL) { /* another thread has closed the series while this one waited or copied */
+        Py_DECREF(data);
+        return raise_ended(self);
+    }
+    poplin_py_message *taken = self->messages[self->next];
     self->messages[self->next++] = NULL;
     PyObject *before = taken->data;
     taken->data = data;
@@ -128,9 +140,7 @@ static PyObject *raise_refusal(series_object *self, const poplin_message *messag
 static PyObject *series_next(PyObject *object) {
     series_object *self = (series_object *)object;
     if (self->series == NULL) {
-        poplin_py_raise_state(poplin_py_state_of(object),
-                              "the loop was ended: another retr_all began, or the client was closed");
-        return NULL;
+        return self->cut ? raise_ended(self) : NULL;
     }
     if (!poplin_py_link_enter(self->owner)) {
         return NULL;

@@ -62,8 +62,12 @@ static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     }
     poplin_error error = {0};
     int status = listen_to((poplin_py_server *)self, &config, &error);
-    if (status != POPLIN_OK) {
+    if (status == POPLIN_ERR_LIMIT) {
+        PyErr_SetString(PyExc_ValueError, error.reason);
+    } else if (status != POPLIN_OK) {
         poplin_py_raise(state, status, error.status == POPLIN_OK ? NULL : &error);
+    }
+    if (status != POPLIN_OK) {
         Py_DECREF(self);
         return NULL;
     }

@@ -14,8 +14,9 @@ Advance = Callable[[poplin.Message], None]
 
 
 def subject_of(message: poplin.Message) -> str:
-    """What stands in the list."""
-    return str(message.email()["subject"] or "(no subject)")
+    """What stands in the list. Anybody may have written it: nothing of it may steer the terminal."""
+    subject = str(message.email()["subject"] or "(no subject)")
+    return "".join(letter if letter.isprintable() else "?" for letter in subject)
 
 
 @contextlib.contextmanager

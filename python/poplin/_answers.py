@@ -65,7 +65,9 @@ class Answers:
     def _compare(self, request: int, known: Any, given: str) -> None:
         if known is not None and not isinstance(known, str):
             raise TypeError(f"password() must return a str or None, not {type(known).__name__}")
-        self._judge(request, known is not None and hmac.compare_digest(known.encode("utf-8"), given.encode("utf-8")))
+        # No text fails to be encoded so: the exception would hold it, and be kept.
+        octets = None if known is None else known.encode("utf-8", "surrogatepass")
+        self._judge(request, octets is not None and hmac.compare_digest(octets, given.encode("utf-8")))
 
     def _judge(self, request: int, good: Any) -> None:
         if not isinstance(good, bool):
@@ -130,7 +132,7 @@ class Answers:
                 try:
                     give(value)
                     return
-                except Exception as raised:
+                except BaseException as raised:  # what was returned is the script's too
                     error = raised
             self._refuse(request, error)
 
@@ -153,7 +155,11 @@ class Answers:
 
 def _words(error: BaseException) -> str | None:
     """What an answer tells the client."""
-    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in str(error)) or None
+    try:
+        text = str(error)
+    except BaseException:
+        return None
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text) or None
 
 
 def _method(backend: Any, name: str) -> Callable[..., Any]:

@@ -68,11 +68,17 @@ def give(core: _core.Server, request: int, strand: Strand, body: Any) -> None:
         with body:
             core.body_file(request, _duplicate(body))
     elif hasattr(body, "read"):
-        core.pieces(request, FilePieces(strand, body))
+        _give_pieces(core, request, FilePieces(strand, body))
     elif hasattr(body, "__iter__") and not isinstance(body, str):
-        core.pieces(request, IteratorPieces(strand, iter(body)))
+        _give_pieces(core, request, IteratorPieces(strand, iter(body)))
     else:
-        raise TypeError(f"retr() must return bytes, a path, a binary file or pieces, not {type(body).__name__}")
+        hint = ": encode it, or make a Path of it" if isinstance(body, str) else ""
+        raise TypeError(f"retr() must return bytes, a path, a binary file or pieces, not {type(body).__name__}{hint}")
+
+
+def _give_pieces(core: _core.Server, request: int, pieces: FilePieces | IteratorPieces) -> None:
+    if not core.pieces(request, pieces):
+        pieces.close()
 
 
 def _octets(piece: Any, what: str) -> bytes:

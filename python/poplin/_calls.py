@@ -1,48 +1,83 @@
-"""Calls into a script's backend: at once, on a pool, or finished later by a Future."""
+"""Calls into a script's backend: at once, on workers, or finished later by a Future."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any
 
 Settle = Callable[[Any, BaseException | None], None]
 """Takes what a call returned, or what it raised; called on the server's thread."""
 
 
+class Workers:
+    """Threads that run tasks. Unlike an executor's they are daemons: one that is stuck does not hang the exit."""
+
+    def __init__(self, count: int, begin: Callable[[], None]) -> None:
+        """begin: called first by each thread. ValueError: count is less than 0."""
+        if count < 0:
+            raise ValueError("workers must be 0 or more")
+        self.threads = [
+            threading.Thread(target=self._work, args=(begin,), name=f"poplin-worker-{number}", daemon=True)
+            for number in range(count)
+        ]
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._running = False
+
+    def start(self) -> None:
+        """Begins to run tasks."""
+        self._running = bool(self.threads)
+        for thread in self.threads:
+            thread.start()
+
+    def submit(self, task: Callable[[], None]) -> bool:
+        """Has a task run. False: there are no workers, or no more; whoever asks does it."""
+        with self._lock:
+            if self._running:
+                self._tasks.put(task)
+            return self._running
+
+    def stop(self) -> None:
+        """Lets the threads end when they have run what was submitted."""
+        with self._lock:
+            if self._running:
+                for _ in self.threads:
+                    self._tasks.put(None)
+            self._running = False
+
+    def _work(self, begin: Callable[[], None]) -> None:
+        begin()
+        while (task := self._tasks.get()) is not None:
+            task()
+
+
 class Calls:
     """How one server calls its backend."""
 
-    def __init__(self, pool: Executor | None, post: Callable[[Callable[[], None]], None]) -> None:
-        """pool: where the calls run; None: on the server's thread. post: has a function called by that thread."""
-        self._pool = pool
+    def __init__(self, workers: Workers, post: Callable[[Callable[[], None]], None]) -> None:
+        """workers: where the calls run; without any, on the server's thread. post: has a function called by that."""
+        self._workers = workers
         self._post = post
 
     def run(self, function: Callable[[], Any], settle: Settle) -> None:
         """Has a function called."""
-        if self._pool is not None:
-            try:
-                self._later(self._pool.submit(function), settle)
-                return
-            except RuntimeError:
-                pass  # the interpreter is about to exit and its pools are shut: then here
-        self._finish(function, settle)
 
-    def _finish(self, result: Callable[[], Any], settle: Settle) -> None:
-        # A script's SystemExit ends a request as any exception does: the server lives on.
-        try:
-            value = result()
-        except BaseException as error:
-            settle(None, error)
-            return
+        def work() -> None:
+            outcome = _outcome(function)
+            self._post(lambda: self._settle(*outcome, settle))
+
+        if not self._workers.submit(work):
+            self._settle(*_outcome(function), settle)
+
+    def _settle(self, value: Any, error: BaseException | None, settle: Settle) -> None:
         if isinstance(value, Future):
-            self._later(value, settle)
+            value.add_done_callback(lambda done: self._post(lambda: self._settle(*_outcome(done.result), settle)))
         else:
-            settle(value, None)
-
-    def _later(self, future: Future[Any], settle: Settle) -> None:
-        future.add_done_callback(lambda done: self._post(lambda: self._finish(done.result, settle)))
+            settle(value, error)
 
 
 class Strand:
@@ -67,8 +102,18 @@ class Strand:
 
     def _going_on(self, settle: Settle) -> Settle:
         def settled(value: Any, error: BaseException | None) -> None:
-            settle(value, error)
-            self._busy = False
-            self._go_on()
+            try:
+                settle(value, error)
+            finally:
+                self._busy = False
+                self._go_on()
 
         return settled
+
+
+def _outcome(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    # A script's SystemExit ends a request as any exception does: the server lives on.
+    try:
+        return function(), None
+    except BaseException as error:
+        return None, error

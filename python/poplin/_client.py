@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import functools
+import io
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +17,7 @@ from poplin import _core
 from poplin._errors import Refused
 from poplin._results import Listing, Message, Stat, UniqueID
 
-Sink = BinaryIO | os.PathLike[str] | Callable[[bytes], object]
+Sink = BinaryIO | str | os.PathLike[str] | Callable[[bytes], object]
 """Where a message can be written: a binary file, a path, or what is called with each piece."""
 
 
@@ -24,14 +26,10 @@ def secret_octets(name: str, value: str) -> bytes:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     try:
-        octets = value.encode("utf-8")
+        return value.encode("utf-8")
     except UnicodeEncodeError:
-        octets = b""
-    if not octets:
-        raise ValueError(f"{name} is empty or cannot be written in UTF-8")
-    if any(forbidden in octets for forbidden in b"\0\r\n"):
-        raise ValueError(f"{name} holds a NUL or a line end, which no command can carry")
-    return octets
+        pass  # the exception holds the text, and would be the context of one raised here
+    raise ValueError(f"{name} cannot be written in UTF-8")
 
 
 class Client:
@@ -121,16 +119,20 @@ class Client:
         """
         if into is None:
             return self._run("RETR", number).body()
+        sink = _sink(into)
         call = self._link.call(_core.VERBS["RETR"], number, 0, 0, True)
-        first = call.piece()
-        if first is None:
-            call.reply()
-        with _writer(into) as write:
-            piece = first
-            while piece is not None:
-                write(piece)
-                piece = call.piece()
-        return call.reply()[3]
+        try:
+            piece = call.piece()
+            if piece is None:
+                call.reply()
+            with sink as write:
+                while piece is not None:
+                    write(piece)
+                    piece = call.piece()
+            return call.reply()[3]
+        except BaseException:
+            del call  # else the traceback keeps it, and with it all that still comes of the message
+            raise
 
     def top(self, number: int, lines: int = 0) -> bytes:
         """A message's header, the empty line, and the first lines of its body (TOP)."""
@@ -144,21 +146,21 @@ class Client:
         or at the latest by `quit`.
         """
         if self._series is None:
-            self._run("DELE", number).reply()
+            self._run("DELE", number)
         else:
             self._link.dele(number)
 
     def rset(self) -> None:
         """Take back all marks (RSET)."""
-        self._run("RSET").reply()
+        self._run("RSET")
 
     def noop(self) -> None:
         """Do nothing, but hear from the server (NOOP)."""
-        self._run("NOOP").reply()
+        self._run("NOOP")
 
     def capa(self) -> dict[str, tuple[str, ...]]:
         """Ask what the server can do (CAPA): each capability with its parameters. Refused where it cannot tell."""
-        self._run("CAPA").reply()
+        self._run("CAPA")
         return self.capabilities
 
     def stls(self) -> None:
@@ -167,7 +169,7 @@ class Client:
 
         TLSError, CertificateError: the connection is over. Refused: the server does not want to.
         """
-        self._run("STLS").reply()
+        self._run("STLS")
         with contextlib.suppress(Refused):
             self.capa()
         self._refresh()
@@ -191,7 +193,7 @@ class Client:
         Refused: the server could not delete all that was marked. Any other error: it may or may not have.
         """
         try:
-            self._run("QUIT").reply()
+            self._run("QUIT")
         finally:
             self.close()
 
@@ -276,12 +278,14 @@ class Client:
         if numbers is None:
             return self.messages()
         given = [*numbers]
-        chosen = {one.number if isinstance(one, Message) else one: one for one in given}
-        known = [one for one in chosen.values() if isinstance(one, Message)]
-        if len(known) == len(chosen):
-            return [Message(self, one.number, one.uid, one.octets) for one in known]
+        messages = [one if isinstance(one, Message) else Message(self, one, None, 0) for one in given]
+        if any(message._client is not self for message in messages):
+            raise ValueError("a message of another connection: here its number may be another message's")
+        chosen = {message.number: message for message in messages}
+        if all(isinstance(one, Message) for one in given):
+            return [Message(self, message.number, message.uid, message.octets) for message in chosen.values()]
         listed = {message.number: message for message in self.messages()}
-        return [listed.get(number) or Message(self, number, None, 0) for number in chosen]
+        return [listed.get(number, message) for number, message in chosen.items()]
 
     def _refresh(self) -> None:
         """Notes what an opening, a login or TLS has changed."""
@@ -289,18 +293,36 @@ class Client:
         self._greeting = greeting or ""
 
 
+def _sink(into: Sink) -> contextlib.AbstractContextManager[Callable[[bytes], object]]:
+    """What opens a sink and gives what writes one piece into it. TypeError: it is none."""
+    if isinstance(into, str | os.PathLike):
+        return _replaced(Path(into))
+    if isinstance(into, io.RawIOBase):
+        return contextlib.nullcontext(functools.partial(_write_whole, into))
+    write = into if callable(into) else getattr(into, "write", None)
+    if not callable(write):
+        raise TypeError(f"into must be a binary file, a path or a callable, not {type(into).__name__}")
+    return contextlib.nullcontext(write)
+
+
 @contextlib.contextmanager
-def _writer(into: Sink) -> Iterator[Callable[[bytes], object]]:
-    """What writes one piece into a sink."""
-    if isinstance(into, os.PathLike):
-        path = Path(into)
-        try:
-            with path.open("wb") as file:
-                yield file.write
-        except BaseException:
+def _replaced(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """Writes a file, which is removed again should that fail."""
+    file = path.open("wb")
+    try:
+        with file:
+            yield file.write
+    except BaseException:
+        if path.is_file():  # and not /dev/stdout
             path.unlink(missing_ok=True)
-            raise
-    elif callable(into):
-        yield into
-    else:
-        yield into.write
+        raise
+
+
+def _write_whole(file: io.RawIOBase, piece: bytes) -> None:
+    """Writes all of a piece to a file that may take only a part at a time."""
+    rest = memoryview(piece)
+    while rest:
+        written = file.write(rest)
+        if written is None:
+            raise BlockingIOError("into is a file that does not wait until it can be written to")
+        rest = rest[written:]

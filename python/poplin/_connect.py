@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -80,8 +81,9 @@ def connect(
     """
     if url is None and path is None and sock is None:
         raise TypeError("connect() needs a URL or host, path= or sock=")
-    descriptor = None if sock is None else sock.detach()
-    try:
+    if not isinstance(sock, socket.socket | None):
+        raise TypeError(f"sock must be a socket, not {type(sock).__name__}")
+    with sock or contextlib.nullcontext():  # closes it where this fails before the link takes it over
         host, port, url_user, auth, mode = _core.parse_url("pop3://localhost" if url is None else url, tls)
         if auth is not None:
             raise ValueError("the URL names a mechanism (;AUTH=), which is not supported")
@@ -94,7 +96,7 @@ def connect(
             "reply_ms": milliseconds("timeout", timeout),
             "total_ms": 0 if total_timeout is None else milliseconds("total_timeout", total_timeout),
             "strict": strict,
-            "pipelining": pipelining is not False,
+            "pipelining": pipelining is None or pipelining,
             "loopback_protected": loopback_protected,
             **(limits or {}),
         }
@@ -102,15 +104,9 @@ def connect(
             settings["max_message"] = max_message
         if path is not None:
             settings["path"] = os.fsencode(path)
-        login = _login(user or url_user, password)
+        login = _login(url_user if user is None else user, password)
         credentials = _trust(ca_file, ca_pem, verify, client_cert)
-        if descriptor is not None:
-            settings["descriptor"] = descriptor
-        link = _core.Link(settings, credentials, *login)
-        descriptor = None
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        link = _core.Link(settings, credentials, *login, -1 if sock is None else sock.detach())
     client = Client(link, os.fsdecode(path) if path is not None else f"{host}:{port}")
     try:
         link.opened(True)

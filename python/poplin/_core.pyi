@@ -41,6 +41,7 @@ class Link:
         credentials: Credentials | None,
         user: bytes | None,
         password: bytes | None,
+        descriptor: int,
         /,
     ) -> Link: ...
     def opened(self, wait: bool, /) -> bool: ...

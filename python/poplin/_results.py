@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from poplin import _core
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
     from email.message import EmailMessage
 
-    from poplin._client import Client
+    from poplin._client import Client, Sink
 
 
 class Stat(NamedTuple):
@@ -64,8 +62,8 @@ class Message(_core.Message):
     @overload
     def retr(self) -> bytes: ...
     @overload
-    def retr(self, into: BinaryIO | os.PathLike[str] | Callable[[bytes], object]) -> int: ...
-    def retr(self, into: BinaryIO | os.PathLike[str] | Callable[[bytes], object] | None = None) -> bytes | int:
+    def retr(self, into: Sink) -> int: ...
+    def retr(self, into: Sink | None = None) -> bytes | int:
         """Fetch it, as `Client.retr`. `data` stays as it is."""
         return self._client.retr(self.number) if into is None else self._client.retr(self.number, into)
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from poplin import _core
 from poplin._answers import Answers
-from poplin._calls import Calls
+from poplin._backend import Backend
+from poplin._calls import Calls, Workers
 from poplin._connect import milliseconds
 from poplin._errors import StateError
 
@@ -34,7 +35,7 @@ class Server:
 
     def __init__(
         self,
-        backend: object,
+        backend: Backend,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -61,6 +62,7 @@ class Server:
             is a certificate, else never.
         cert_file, key_file: PEM files (the key may be in cert_file); or cert_pem, key_pem: PEM text.
         workers: threads on which the backend's methods run, so that a slow one holds up nobody; 0: the server's own.
+            A method that is itself a client of this server needs them, one more than run at once.
         on_error: called, on the server's thread, with each exception that is also kept in `errors`.
         exclusive: one session at a time for a user (RFC 1939 demands it); others are refused as InUse.
         inactivity: seconds after which a silent client is left (RFC 1939 wants 600 at least).
@@ -90,12 +92,12 @@ class Server:
         self._on_error = on_error
         self._errors: deque[BaseException] = deque(maxlen=ERRORS_KEPT)
         self._own = threading.local()
-        self._pool = ThreadPoolExecutor(workers, "poplin-worker", self._mark_own) if workers else None
+        self._workers = Workers(workers, self._mark_own)
         self._late: deque[Callable[[], None]] = deque()
         self._ended = False
         self._lock = threading.Lock()
         self._core = _core.Server(settings, credentials)
-        self._answers = Answers(backend, self._core, Calls(self._pool, self._post), self._note)
+        self._answers = Answers(backend, self._core, Calls(self._workers, self._post), self._note)
         self._host = host
         self._path = None if path is None else Path(path)
         self._port = self._core.port()
@@ -144,9 +146,15 @@ class Server:
         if self._thread is not None or self._stopping:
             raise StateError("this server was started or stopped before")
         self._core.start()
-        self._thread = threading.Thread(target=self._serve, name=f"poplin-server-{self._port}", daemon=True)
+        self._workers.start()
+        thread = threading.Thread(target=self._serve, name=f"poplin-server-{self._port}", daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:  # this interpreter has, or may have, no more threads
+            self._thread = None
+            raise
         _running.add(self)
-        self._thread.start()
 
     def stop(self) -> None:
         """
@@ -168,19 +176,23 @@ class Server:
         return f"<poplin.Server {where}, {state}>"
 
     def _stop(self, patience: float | None) -> None:
-        _running.discard(self)
         self._stopping = True
         if os.getpid() != self._process:
             return
-        may_wait = not getattr(self._own, "thread", False)
+        until = None if patience is None else time.monotonic() + patience
         if self._thread is None:
             self._core.close()
         else:
             self._core.wake()
-            if may_wait:
-                self._thread.join(patience)
-        if self._pool is not None:
-            self._pool.shutdown(wait=may_wait and patience is None)
+            self._join(self._thread, until)
+        self._workers.stop()
+        for thread in self._workers.threads:
+            self._join(thread, until)
+
+    def _join(self, thread: threading.Thread, until: float | None) -> None:
+        # A thread of the server's own does not wait for itself, nor for another, which may be waiting for it.
+        if thread.ident is not None and not getattr(self._own, "thread", False):
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
 
     # ---- the thread ----
 
@@ -261,12 +273,9 @@ def _identity(
     if cert_file is not None and (cert_pem is not None or key_pem is not None):
         raise ValueError("cert_file= with key_file=, or cert_pem= with key_pem=, not both")
     settings: dict[str, object] = {"server": True}
-    if cert_file is not None:
-        settings["cert_file"] = os.fsencode(cert_file)
-        settings["key_file"] = None if key_file is None else os.fsencode(key_file)
-    else:
-        settings["cert_pem"] = cert_pem
-        settings["key_pem"] = key_pem
+    files = {"cert_file": cert_file, "key_file": key_file}
+    settings |= {name: os.fsencode(file) for name, file in files.items() if file is not None}
+    settings |= {name: pem for name, pem in {"cert_pem": cert_pem, "key_pem": key_pem}.items() if pem is not None}
     return _core.Credentials(settings)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from drops import mail
+from scripts import LEAVE, LOGIN, join
 
 import poplin
+from peer import Server
 
 MAIL = {"m1": b"Subject: hello\n\nfirst\n", "m2": b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end"}
 WIRE = [b"Subject: hello\r\n\r\nfirst\r\n", b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end\r\n"]
@@ -51,6 +53,45 @@ def test_retr_into_a_file_a_path_and_a_callable(pop: poplin.Client, tmp_path: Pa
     assert b"".join(pieces) == WIRE[1]
 
 
+def test_retr_into_a_path_as_text_and_into_a_raw_file(pop: poplin.Client, tmp_path: Path) -> None:
+    class Narrow(io.RawIOBase):
+        """Takes ten octets at a time, as a pipe or a socket may."""
+
+        taken = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, piece: Any) -> int:
+            self.taken += bytes(piece[:10])
+            return min(10, len(piece))
+
+    assert pop.retr(2, into=str(tmp_path / "mail")) == len(WIRE[1])
+    assert (tmp_path / "mail").read_bytes() == WIRE[1]
+    with Narrow() as narrow:
+        assert pop.messages()[1].retr(into=narrow) == len(WIRE[1])
+        assert narrow.taken == WIRE[1]
+
+
+@pytest.mark.holds("T-API-3", "B")
+@pytest.mark.parametrize("into", [5, b"mail", [], object()])
+def test_what_nothing_can_be_written_to_is_refused_before_anything_is_sent(into: Any) -> None:
+    with Server([*LOGIN, *LEAVE]) as peer, join(peer) as pop:
+        with pytest.raises(TypeError, match="into must be a binary file, a path or a callable"):
+            pop.retr(1, into=into)
+
+
+def test_only_a_file_of_its_own_is_removed_again(pop: poplin.Client, tmp_path: Path) -> None:
+    device = tmp_path / "full"
+    device.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        pop.retr(1, into=device)
+    assert device.is_symlink()
+    with pytest.raises(IsADirectoryError):
+        pop.retr(1, into=tmp_path)
+    assert pop.stat().count == 2
+
+
 def test_a_refused_retr_leaves_the_path_alone(pop: poplin.Client, tmp_path: Path) -> None:
     path = tmp_path / "mail"
     path.write_bytes(b"before")
@@ -72,6 +113,16 @@ def test_what_into_raises_comes_through_and_the_connection_goes_on(serve: Any, c
         pop.retr(1, into=io.StringIO())
     assert pop.stat().count == 2
     assert pop.retr(2).endswith(b"the end\r\n")
+
+
+def test_a_failure_that_is_kept_does_not_keep_the_message(serve: Any, connect: Any) -> None:
+    """What is still to come of it is dropped at once, though the traceback lives: it would exceed the window."""
+    server, _ = serve(mail(1, 3_000_000))
+    pop = connect(server, limits={"window_octets": 100_000})
+    with pytest.raises(ZeroDivisionError) as kept:
+        pop.retr(1, into=lambda piece: 1 // 0)
+    assert pop.stat().count == 1
+    del kept
 
 
 def test_large_pieces_and_an_empty_message(serve: Any, connect: Any) -> None:
@@ -143,11 +194,16 @@ def test_login_after_connecting(serve: Any, connect: Any) -> None:
     server, _ = serve(dict(MAIL))
     pop = connect(server, user=None, password=None)
     assert pop.mechanism is None
-    with pytest.raises(poplin.StateError):
+    with pytest.raises(poplin.StateError, match=r"^STAT at .*: log in first"):
         pop.stat()
+    with pytest.raises(poplin.StateError, match="log in first"):
+        list(pop.retr_all())
     with pytest.raises(poplin.AuthError, match=r"^login at"):
         pop.login("alice", "wrong")
     pop.login("alice", "secret")
+    for verb in (lambda: pop.login("alice", "secret"), pop.stls):
+        with pytest.raises(poplin.StateError, match="only before the login"):
+            verb()
     assert pop.mechanism == "PLAIN"
     assert pop.stat().count == 2
 

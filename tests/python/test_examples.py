@@ -103,6 +103,6 @@ def test_the_demonstration_without_rich(monkeypatch: pytest.MonkeyPatch) -> None
     output = io.StringIO()
     with contextlib.redirect_stdout(output), fetch.plain_lines(1, 10) as advance:
         message = poplin.Message(None, 1, "uid", 10)  # type: ignore[arg-type]
-        message.data = b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\n"
+        message.data = b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe=1B[2J?=\r\n\r\n"
         advance(message)
-    assert output.getvalue() == "  1/1       10 octets  gr\u00fc\u00dfe\n"
+    assert output.getvalue() == "  1/1       10 octets  gr\u00fc\u00dfe?[2J\n"

@@ -86,6 +86,49 @@ def test_a_message_of_200_mb_in_constant_memory(tmp_path: Path) -> None:
     assert int(server_grown) < GROWTH
 
 
+def test_sessions_leave_nothing_behind() -> None:
+    """Neither objects nor descriptors, whatever way they end. (Memory of the core is the sanitizers' matter.)"""
+    sessions = """
+        import gc, os, sys, poplin
+        from drops import Backend, mail
+        backend = Backend(mail(3, 2000))
+        server = poplin.Server(backend)
+        server.start()
+        def session(number):
+            with poplin.connect(server.url, user="alice", password="secret") as pop:
+                fetched = [message.data for message in pop.retr_all()]
+                assert pop.retr(1) == fetched[0]
+                pop.retr(1, into=lambda piece: None)
+                try:
+                    pop.top(9)
+                except poplin.Refused:
+                    pass
+                loop = pop.retr_all()
+                next(loop)
+                if number % 2:
+                    pop.close()
+            backend.wait_closed()
+            try:
+                poplin.connect(server.url, user="alice", password="wrong")
+            except poplin.AuthError:
+                pass
+        def held():
+            gc.collect()
+            return sys.getallocatedblocks(), len(os.listdir("/proc/self/fd"))
+        for number in range(50):
+            session(number)
+        before = held()
+        for number in range(200):
+            session(number)
+        after = held()
+        server.stop()
+        print(after[0] - before[0] < 100, after[1] - before[1] < 5, server.errors)
+        """
+    with program(sessions) as child:
+        output, errors = child.communicate(timeout=120)
+    assert (output, errors, child.returncode) == ("True True []\n", "", 0)
+
+
 @pytest.fixture
 def many_descriptors() -> Any:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,6 +1,7 @@
 """Message after message: the pipeline, and what may happen inside the loop."""
 
-import tracemalloc
+import gc
+import threading
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from drops import mail
 from scripts import LOGIN, join
 
 import poplin
-from peer import Server, expect, send
+from peer import Server, expect, expect_eof, hold, mark, send
 
 LISTING = [
     expect(b"LIST\r\nUIDL\r\n"),
@@ -160,6 +161,49 @@ def test_a_second_loop_ends_the_first_one_loudly(serve: Any, connect: Any) -> No
         next(third)
 
 
+def test_a_loop_that_has_brought_all_is_ended_by_none(serve: Any, connect: Any) -> None:
+    server, _ = serve(mail(3))
+    pop = connect(server)
+    fetched = []
+    for message in pop.retr_all([3]):
+        fetched += [message.number, *(one.number for one in pop.retr_all([1, 2]))]
+    assert fetched == [3, 1, 2]
+
+
+@pytest.mark.holds("T-API-1", "B")
+def test_a_loop_ended_by_another_thread_while_it_waits() -> None:
+    script = [*LOGIN, *LISTING, expect(b"RETR 1\r\nRETR 2\r\nRETR 3\r\n"), mark("asked"), hold("ended")]
+    with Server([*script, send(b"+OK\r\nA\r\n.\r\n"), expect_eof()]) as peer:
+        pop = join(peer)
+        raised: list[BaseException] = []
+
+        def loop() -> None:
+            try:
+                list(pop.retr_all())
+            except poplin.StateError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=loop)
+        thread.start()
+        peer.wait_for("asked")
+        with pytest.raises(poplin.StateError, match="another thread"):
+            next(pop.retr_all([]))
+        peer.release("ended")
+        thread.join(20)
+        assert "another retr_all began" in str(raised[0])
+        pop.close()
+
+
+@pytest.mark.holds("T-NUM-6", "C")
+def test_messages_of_another_connection_are_refused(serve: Any, connect: Any) -> None:
+    server, _ = serve(mail(2))
+    with connect(server) as before:
+        listed = before.messages()
+    pop = connect(server)
+    with pytest.raises(ValueError, match="another connection"):
+        list(pop.retr_all(listed))
+
+
 def test_without_pipelining_commands_go_one_by_one() -> None:
     script = [
         *LOGIN,
@@ -192,14 +236,9 @@ def test_a_message_missing_in_uidl_has_no_uid() -> None:
 
 
 def test_a_loop_keeps_no_message_that_it_has_handed_over(serve: Any, connect: Any) -> None:
-    size = 256 << 10
-    server, _ = serve({f"m{number}": bytes(size) for number in range(100)})
+    server, _ = serve(mail(20))
     pop = connect(server)
-    tracemalloc.start()
-    try:
-        fetched = sum(len(message.data or b"") for message in pop.retr_all())
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert fetched >= 100 * size
-    assert peak < 10 * size
+    filled = []
+    for _message in pop.retr_all():
+        filled.append(sum(type(one) is poplin.Message and one.data is not None for one in gc.get_objects()))
+    assert filled == [1] * 20

@@ -140,6 +140,39 @@ def test_another_size_than_listed_is_sent_whole_and_told(connect: Any) -> None:
     assert any("24" in str(error) for error in server.errors)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pieces_that_come_too_late_are_closed(connect: Any, workers: int) -> None:
+    asked: list[Future[Any]] = []
+    there, closed = threading.Event(), threading.Event()
+
+    class Pieces:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> bytes:
+            raise StopIteration
+
+        def close(self) -> None:
+            closed.set()
+
+    def later() -> Future[Any]:
+        asked.append(Future())
+        there.set()
+        return asked[-1]
+
+    server = poplin.Server(WithSizes(Backend({"m": later})), workers=workers)
+    server.start()
+    with connect_raw(server.host, server.port) as link:
+        for line in (b"USER alice\r\n", b"PASS secret\r\n", b"RETR 1\r\n"):
+            link.read_line()
+            link.send(line)
+        assert there.wait(20)
+        server.stop()
+        asked[0].set_result(Pieces())
+    assert closed.wait(20)
+    assert server.errors == []
+
+
 # ---- who may log in ----
 
 
@@ -163,6 +196,17 @@ def test_a_login_method_that_returns_nonsense_lets_nobody_in(connect: Any, metho
         with pytest.raises(poplin.Temporary):
             connect(server)
     assert [type(error) for error in server.errors] == [TypeError]
+
+
+def test_a_password_that_no_client_can_send_lets_nobody_in_and_is_not_kept(serve: Any, connect: Any) -> None:
+    class Odd(Backend):
+        def password(self, user: str) -> str:
+            return "pass\ud800word"
+
+    server, _ = serve(backend=Odd({}))
+    with pytest.raises(poplin.AuthError):
+        connect(server)
+    assert server.errors == [], "an UnicodeEncodeError would hold the password"
 
 
 def test_a_name_that_is_no_utf8_is_refused_unasked(serve: Any) -> None:
@@ -244,6 +288,35 @@ def test_an_exception_ends_the_request_and_is_kept(connect: Any, method: str, wo
     assert list(server.errors) == seen
 
 
+class Wordless(poplin.Temporary):
+    def __str__(self) -> str:
+        raise SystemExit("in __str__")
+
+
+class Fruitless:
+    def __iter__(self) -> Any:
+        raise SystemExit("in __iter__")
+
+
+@pytest.mark.holds("T-API-1", "B")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("odd", "kept"), [(Wordless("x"), []), (Fruitless(), [SystemExit])])
+def test_objects_that_raise_when_looked_at_end_the_request(connect: Any, workers: int, odd: Any, kept: Any) -> None:
+    def retr() -> Any:
+        if isinstance(odd, Exception):
+            raise odd
+        return odd
+
+    backend = Backend({"m": retr, "good": TEXT})
+    with poplin.Server(WithSizes(backend), workers=workers) as server:
+        with connect(server) as pop:
+            with pytest.raises(poplin.Temporary):
+                pop.retr(1)
+            assert pop.retr(2) == TEXT
+        backend.wait_closed()
+    assert [type(error) for error in server.errors] == kept
+
+
 @pytest.mark.holds("T-UPD-2", "S")
 def test_a_dele_that_fails_is_told_at_quit_and_nothing_is_claimed(connect: Any) -> None:
     class Full(Drop):
@@ -259,6 +332,7 @@ def test_a_dele_that_fails_is_told_at_quit_and_nothing_is_claimed(connect: Any) 
             pop.quit()
         assert "disk full" not in str(caught.value), "the owner's business only"
         backend.wait_closed()
+        assert connect(server).stat().count == 2, "the maildrop is free again, and whole"
     assert str(server.errors[0]) == "disk full"
 
 
@@ -279,7 +353,8 @@ def test_a_listing_that_is_none(connect: Any, entries: Any) -> None:
         with pytest.raises(poplin.Temporary):
             connect(server)
         backend.wait_closed()
-    assert server.errors
+    assert len(server.errors) == 1
+    assert str(server.errors[0])
 
 
 def test_an_on_error_that_fails_is_kept_too(connect: Any) -> None:
@@ -439,6 +514,17 @@ def test_a_callback_may_itself_fetch_mail(serve: Any, connect: Any) -> None:
     assert pop.list(1).octets == len(TEXT)
 
 
+def test_a_callback_may_be_a_client_of_its_own_server_where_there_are_workers(connect: Any) -> None:
+    def fetch() -> bytes:
+        with poplin.connect(server.url, user="alice", password="secret") as pop:
+            return pop.retr(2)
+
+    backend = Backend({"relayed": fetch, "m": TEXT})
+    with poplin.Server(WithSizes(backend), workers=2, exclusive=False) as server:
+        assert connect(server).retr(1) == TEXT
+    assert server.errors == []
+
+
 # ---- the server itself ----
 
 
@@ -490,13 +576,30 @@ def test_an_address_in_use_and_arguments_that_do_not_fit(serve: Any, certificate
         {"port": 65536},
         {"inactivity": 0},
         {"host": "a\0b"},
+        {"max_sessions": 0},
+        {"workers": -1},
     ):
         with pytest.raises(ValueError):
             poplin.Server(Backend({}), **settings)  # type: ignore[arg-type]
+    for settings in ({"host": None}, {"greeting": None}, {"workers": "2"}, {"port": "110"}):
+        with pytest.raises(TypeError):
+            poplin.Server(Backend({}), **settings)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="maildrop"):
-        poplin.Server(object())
+        poplin.Server(object())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="password"):
         poplin.Server(type("NoLogin", (), {"maildrop": lambda self, user: None})())
+
+
+def test_where_there_are_no_more_threads_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = poplin.Server(Backend({}))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            server.start()
+    server.stop()
 
 
 @pytest.mark.holds("T-STLS-19", "S")
