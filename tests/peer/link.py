@@ -126,6 +126,7 @@ class Link:
         self._begin()
         context = context or self._context
         assert context is not None, "TLS asked for without a context"
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some builds set it: then an end that is cut looks clean
         self._tls = context.wrap_bio(
             self._incoming,
             self._outgoing,
@@ -279,10 +280,11 @@ class Link:
                 self._feed()
             except ssl.SSLZeroReturnError:
                 return b""
-            except ssl.SSLEOFError:
-                self._end = self._end or "cut"
-                return b""
             except ssl.SSLError as error:
+                # Of class SSLEOFError only from Python 3.11.4 or so on.
+                if error.reason == "UNEXPECTED_EOF_WHILE_READING" or isinstance(error, ssl.SSLEOFError):
+                    self._end = self._end or "cut"
+                    return b""
                 self._put(self._outgoing.read())
                 raise self.failure(f"TLS failed: {error}") from error
 
