@@ -74,8 +74,8 @@ static int call_reply(lua_State *L) {
     return 3;
 }
 
-/* call:listings(): an array of { number = n, octets = n }, with room for what a message holds besides. */
-static int call_listings(lua_State *L) {
+/* The lines of a command that succeeded, as an array of tables with their number and what add puts in. */
+static int push_lines(lua_State *L, void (*add)(lua_State *L, const poplin_line *line)) {
     call *self = check_call(L);
     int results = 0;
     size_t count = 0;
@@ -85,15 +85,34 @@ static int call_listings(lua_State *L) {
     const poplin_line *lines = poplin_call_lines(self->call, &count);
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        lua_createtable(L, 0, 5);
+        lua_createtable(L, 0, 2);
         lua_pushinteger(L, lines[i].number);
         lua_setfield(L, -2, "number");
-        push_octets(L, lines[i].octets);
-        lua_setfield(L, -2, "octets");
+        add(L, &lines[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     forget(L, self);
     return 1;
+}
+
+static void add_octets(lua_State *L, const poplin_line *line) {
+    push_octets(L, line->octets);
+    lua_setfield(L, -2, "octets");
+}
+
+static void add_unique_id(lua_State *L, const poplin_line *line) {
+    poplin_lua_push_slice(L, line->unique_id);
+    lua_setfield(L, -2, "uid");
+}
+
+/* call:sizes(): of a LIST, an array of { number = n, octets = n }. */
+static int call_sizes(lua_State *L) {
+    return push_lines(L, add_octets);
+}
+
+/* call:unique_ids(): of a UIDL, an array of { number = n, uid = string }. */
+static int call_unique_ids(lua_State *L) {
+    return push_lines(L, add_unique_id);
 }
 
 /* call:done(): true once the command was answered well. */
@@ -123,28 +142,6 @@ static int call_listing(lua_State *L) {
     if (names != NULL) {
         forget(L, names);
     }
-    return 1;
-}
-
-/* call:unique_ids(): an array of { number = n, uid = string }. */
-static int call_unique_ids(lua_State *L) {
-    call *self = check_call(L);
-    int results = 0;
-    size_t count = 0;
-    if (finished(L, self, &results) == NULL) {
-        return results;
-    }
-    const poplin_line *lines = poplin_call_lines(self->call, &count);
-    lua_createtable(L, (int)count, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_createtable(L, 0, 2);
-        lua_pushinteger(L, lines[i].number);
-        lua_setfield(L, -2, "number");
-        poplin_lua_push_slice(L, lines[i].unique_id);
-        lua_setfield(L, -2, "uid");
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    forget(L, self);
     return 1;
 }
 
@@ -211,10 +208,9 @@ static int call_close(lua_State *L) {
 
 void poplin_lua_call_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"reply", call_reply}, {"listings", call_listings}, {"unique_ids", call_unique_ids},
-        {"done", call_done},   {"listing", call_listing},   {"body", call_body},
-        {"piece", call_piece}, {"__close", call_close},     {"__gc", call_close},
-        {NULL, NULL},
+        {"reply", call_reply},     {"sizes", call_sizes}, {"unique_ids", call_unique_ids}, {"done", call_done},
+        {"listing", call_listing}, {"body", call_body},   {"piece", call_piece},           {"__close", call_close},
+        {"__gc", call_close},      {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_CALL, methods);
 }

@@ -199,7 +199,7 @@ end
 --- With a number its octets; without, an array of { number = n, octets = n }. Messages marked as deleted are left out.
 function Client:list(number)
   if number == nil then
-    return run(self, "listings", "LIST")
+    return run(self, "sizes", "LIST")
   end
   local text, err, octets = run(self, "reply", "LIST", number)
   if not text then
