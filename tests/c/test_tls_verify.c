@@ -260,8 +260,7 @@ static void what_is_no_host_name_never_matches(void **state) {
                                         "mail\t.ex\xC3\xA4mple.org",
                                         "127.0.0.1%lo",
                                         "127.1",
-                                        "\xEF\xBC\x91"
-                                        "27.0.0.1",
+                                        "\357\274\22127.0.0.1",
                                         "-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example"};
     poplin_tls_credentials *credentials = trusting(ca_text);
     for (size_t i = 0; i < COUNT_OF(NAMES); i++) {
