@@ -46,6 +46,7 @@ void poplin_ready_remove(poplin_ready *ready);
 typedef struct poplin_pool {
     size_t size;  /* octets of a buffer */
     size_t count; /* buffers kept */
+    bool secret;  /* what they held may be a password: it is wiped when they come back */
     void *first;  /* each begins with a pointer to the next */
 } poplin_pool;
 

@@ -57,6 +57,7 @@ int poplin_loop_new(poplin_loop **made) {
     loop->queue.next = loop->queue.previous = &loop->queue;
     loop->large.size = LARGE_BUFFER;
     loop->small.size = SMALL_BUFFER;
+    loop->small.secret = true;
     if (uv_loop_init(&loop->uv) != 0) {
         free(loop);
         return POPLIN_ERR_IO;

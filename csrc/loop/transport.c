@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "loop/listen.h"
+#include "wire/buffer.h"
 
 enum { ENCRYPT_OCTETS = 64 << 10, DISCARD_OCTETS = 16 << 10, DISCARD_ROUNDS = 16 };
 
@@ -31,12 +32,17 @@ static size_t room(poplin_transport *transport, poplin_received *received) {
     return received->data ? transport->pool->size - received->end : 0;
 }
 
-/* Gives an empty buffer back. */
-static void tidy(poplin_transport *transport, poplin_received *received) {
-    if (is_live(received))
-        return;
+static void give_back(poplin_transport *transport, poplin_received *received) {
+    if (received->data && transport->pool->secret)
+        poplin_wipe(received->data, received->end);
     poplin_pool_give(transport->pool, received->data);
     *received = (poplin_received){0};
+}
+
+/* Gives an empty buffer back. */
+static void tidy(poplin_transport *transport, poplin_received *received) {
+    if (!is_live(received))
+        give_back(transport, received);
 }
 
 static void drop(poplin_transport *transport, poplin_received *received) {
@@ -353,8 +359,8 @@ void poplin_transport_close(poplin_transport *transport) {
 void poplin_transport_free(poplin_transport *transport) {
     poplin_transport_close(transport);
     if (transport->pool) {
-        poplin_pool_give(transport->pool, transport->raw.data);
-        poplin_pool_give(transport->pool, transport->plain.data);
+        give_back(transport, &transport->raw);
+        give_back(transport, &transport->plain);
     }
     poplin_tls_free(transport->tls);
     *transport = (poplin_transport){0};

@@ -16,6 +16,7 @@ extern "C" {
 
 typedef struct poplin_memory poplin_memory;
 
+/* Makes one without users. IO: the system has no random numbers for the unique-ids; NOMEM. */
 POPLIN_API int poplin_memory_new(poplin_memory **memory);
 
 /* Frees all. The servers that use it must have been freed before. NULL is allowed. */

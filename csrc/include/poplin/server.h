@@ -29,7 +29,7 @@ typedef struct poplin_session_end {
 
 /*
  * The backend. context is the server's; maildrop is what poplin_server_open was given. All slices live during the
- * call. A function that cannot answer later must answer before it returns.
+ * call. A function that cannot answer later must answer before it returns. It may also step the loop or free the server.
  */
 typedef struct poplin_backend {
     /* May user log in with password? poplin_server_accept or _refuse (AUTH). */
@@ -84,7 +84,10 @@ POPLIN_API int poplin_server_new(poplin_loop *loop, const poplin_server_config *
 /* Accepts connections. */
 POPLIN_API int poplin_server_start(poplin_server *server);
 
-/* Ends: open sessions end as FAILED, with nothing deleted; their maildrops are closed during the call. */
+/*
+ * Ends: open sessions end as FAILED, and nothing is deleted but by a commit that the backend is at; their maildrops are
+ * closed during the call, and no answer is awaited any more. NULL is allowed.
+ */
 POPLIN_API void poplin_server_free(poplin_server *server);
 
 /* The port bound; 0 for a Unix socket. */
