@@ -1,6 +1,7 @@
 """What the Python face's tests share: servers with a script's backend, and a throw-away certificate."""
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,10 @@ import poplin.testing
 _STEADY: dict[str, Any] = {"deadline": None, "derandomize": True, "database": None}
 settings.register_profile("steady", suppress_health_check=list(HealthCheck), **_STEADY)
 settings.load_profile("steady")
+
+
+# A shell's background job ignores interrupts, and so would the programs that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,25 @@ def test_what_into_raises_comes_through_and_the_connection_goes_on(serve: Any, c
     assert pop.retr(2).endswith(b"the end\r\n")
 
 
+@pytest.mark.holds("T-API-1", "B")
+def test_a_sink_may_use_its_connection_and_close_it(serve: Any, connect: Any) -> None:
+    server, backend = serve(mail(2, 300_000))
+    pop = connect(server)
+    pieces: list[bytes] = []
+    others: list[bytes] = []
+
+    def use(piece: bytes) -> None:
+        pieces.append(piece)
+        others.append(pop.retr(2))
+
+    pop.retr(1, into=use)
+    assert b"".join(pieces) == backend.mail["uid-1"]
+    assert len(pieces) > 1
+    assert others == [backend.mail["uid-2"]] * len(pieces)
+    with pytest.raises(poplin.StateError, match="closed"):
+        pop.retr(1, into=lambda piece: pop.close())
+
+
 def test_a_failure_that_is_kept_does_not_keep_the_message(serve: Any, connect: Any) -> None:
     """What is still to come of it is dropped at once, though the traceback lives: it would exceed the window."""
     server, _ = serve(mail(1, 3_000_000))
