@@ -8,7 +8,7 @@ import functools
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, overload
@@ -17,7 +17,7 @@ from poplin import _core
 from poplin._errors import Refused
 from poplin._results import Listing, Message, Stat, UniqueID
 
-Sink = BinaryIO | str | os.PathLike[str] | Callable[[bytes], object]
+Sink = BinaryIO | io.RawIOBase | str | os.PathLike[str] | Callable[[bytes], object]
 """Where a message can be written: a binary file, a path, or what is called with each piece."""
 
 
@@ -218,13 +218,14 @@ class Client:
             return sizes.messages(None, Message, self)
         return sizes.messages(names, Message, self)
 
-    def retr_all(self, numbers: Iterable[int | Message] | None = None) -> Iterator[Message]:
+    def retr_all(self, numbers: Iterable[int | Message] | None = None) -> Generator[Message, None, None]:
         """
         Fetch message after message, with `data` filled, the pipeline kept full: all, or those of `numbers`, each once.
 
         No more is read ahead than the window. Other verbs may be used inside the loop: `dele` is queued; one that
         waits holds the fetching up meanwhile. Leaving the loop early is fine. A refused message raises
-        Refused and ends the loop. Beginning another loop ends this one: its next step then raises StateError.
+        Refused and ends the loop. Beginning another loop ends this one: its next step, if more was to come, raises
+        StateError. Nothing is sent, or checked, before the first step.
         """
         wanted = self._wanted(numbers)
         if self._series is not None:

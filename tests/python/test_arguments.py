@@ -112,7 +112,7 @@ def test_connections_of_another_type() -> None:
         {"url": "h", "user": 0, "password": "x"},
     ):
         with pytest.raises(TypeError):
-            poplin.connect(**settings)  # type: ignore[arg-type]
+            poplin.connect(**settings)
 
 
 def test_a_password_in_a_url_is_refused_with_advice() -> None:
@@ -128,7 +128,7 @@ def test_a_socket_is_taken_over_also_where_connecting_fails() -> None:
         near, far = socket.socketpair()
         descriptor = near.fileno()
         with far, pytest.raises(ValueError):
-            poplin.connect("localhost", sock=near, **settings)  # type: ignore[arg-type]
+            poplin.connect("localhost", sock=near, **settings)
         with pytest.raises(OSError):
             os.fstat(descriptor)
         assert near.fileno() == -1

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from programs import Program
 
 import poplin
 
@@ -33,9 +34,9 @@ def run(*command: object, **environment: str) -> "subprocess.CompletedProcess[st
 
 
 @contextlib.contextmanager
-def running(*command: object, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+def running(*command: object, **environment: str) -> Iterator[Program]:
     """A program that serves until it is interrupted."""
-    with subprocess.Popen(
+    with Program(
         [sys.executable, "-X", "dev", "-W", "error", *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -48,7 +49,7 @@ def running(*command: object, **environment: str) -> "Iterator[subprocess.Popen[
         assert (child.returncode, output, errors) == (0, "", "")
 
 
-def line_of(child: "subprocess.Popen[str]") -> str:
+def line_of(child: Program) -> str:
     assert child.stdout is not None
     return child.stdout.readline().strip()
 

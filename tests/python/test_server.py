@@ -580,10 +580,10 @@ def test_an_address_in_use_and_arguments_that_do_not_fit(serve: Any, certificate
         {"workers": -1},
     ):
         with pytest.raises(ValueError):
-            poplin.Server(Backend({}), **settings)  # type: ignore[arg-type]
+            poplin.Server(Backend({}), **settings)
     for settings in ({"host": None}, {"greeting": None}, {"workers": "2"}, {"port": "110"}):
         with pytest.raises(TypeError):
-            poplin.Server(Backend({}), **settings)  # type: ignore[arg-type]
+            poplin.Server(Backend({}), **settings)
     with pytest.raises(TypeError, match="maildrop"):
         poplin.Server(object())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="password"):
