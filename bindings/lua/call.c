@@ -146,13 +146,17 @@ static int call_listing(lua_State *L) {
 }
 
 void poplin_lua_push_body(lua_State *L, const poplin_body *body) {
+    char small[16 << 10]; /* most mail fits, and needs no memory but the string's own */
     if (body->count <= 1) {
         lua_pushlstring(L, body->count == 0 ? "" : body->slices[0].data, body->size);
-        return;
+    } else if (body->size <= sizeof small) {
+        poplin_body_copy(body, small);
+        lua_pushlstring(L, small, body->size);
+    } else {
+        luaL_Buffer buffer;
+        poplin_body_copy(body, luaL_buffinitsize(L, &buffer, body->size));
+        luaL_pushresultsize(&buffer, body->size);
     }
-    luaL_Buffer buffer;
-    poplin_body_copy(body, luaL_buffinitsize(L, &buffer, body->size));
-    luaL_pushresultsize(&buffer, body->size);
 }
 
 /* call:body(): the content as a string. */

@@ -138,7 +138,7 @@ poplin_call **poplin_lua_call_new(lua_State *L, enum poplin_verb verb);
 
 /*
  * Makes the userdata of a series of the link at index 1, still empty, and pushes it. At index 2 is the listing that it
- * brings, at 3 and 4 what its messages get as _client and as metatable.
+ * brings, at 3 the metatable of its messages.
  */
 poplin_series **poplin_lua_series_new(lua_State *L);
 
@@ -148,8 +148,8 @@ void poplin_lua_push_listing(lua_State *L, const poplin_line *lines, size_t coun
 /* The lines of the listing at index, which live as long as it; raises where there is none. */
 const poplin_line *poplin_lua_check_listing(lua_State *L, int index, size_t *count);
 
-/* Pushes a message of the script's: a table with number, octets, uid and _client, with the metatable. */
-void poplin_lua_push_message(lua_State *L, const poplin_line *line, int client, int metatable);
+/* Pushes a message of the script's: a table with number, octets and uid, with the metatable. */
+void poplin_lua_push_message(lua_State *L, const poplin_line *line, int metatable);
 
 /* Pushes a message's content as one string, in one copy where it lies in one slice. */
 void poplin_lua_push_body(lua_State *L, const poplin_body *body);

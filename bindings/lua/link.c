@@ -230,11 +230,11 @@ static int link_dele(lua_State *L) {
     return 1;
 }
 
-/* link:retr_all(listing, client, metatable): a series of messages, or nil and an error. */
+/* link:retr_all(listing, metatable): a series of messages, or nil and an error. */
 static int link_retr_all(lua_State *L) {
     poplin_link *link = open_link(L);
     size_t count = 0;
-    lua_settop(L, 4);
+    lua_settop(L, 3);
     const poplin_line *lines = poplin_lua_check_listing(L, 2, &count);
     if (link == NULL) {
         return poplin_lua_closed(L);

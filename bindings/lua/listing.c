@@ -54,10 +54,9 @@ const poplin_line *poplin_lua_check_listing(lua_State *L, int index, size_t *cou
     return self->lines;
 }
 
-void poplin_lua_push_message(lua_State *L, const poplin_line *line, int client, int metatable) {
-    client = lua_absindex(L, client);
+void poplin_lua_push_message(lua_State *L, const poplin_line *line, int metatable) {
     metatable = lua_absindex(L, metatable);
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 4); /* with the data */
     lua_pushinteger(L, line->number);
     lua_setfield(L, -2, "number");
     lua_pushinteger(L, (lua_Integer)line->octets);
@@ -66,20 +65,18 @@ void poplin_lua_push_message(lua_State *L, const poplin_line *line, int client, 
         poplin_lua_push_slice(L, line->unique_id);
         lua_setfield(L, -2, "uid");
     }
-    lua_pushvalue(L, client);
-    lua_setfield(L, -2, "_client");
     lua_pushvalue(L, metatable);
     lua_setmetatable(L, -2);
 }
 
-/* listing:messages(client, metatable): an array of messages. */
+/* listing:messages(metatable): an array of messages. */
 static int listing_messages(lua_State *L) {
     const listing *self = check_listing(L, 1);
-    lua_settop(L, 3);
+    lua_settop(L, 2);
     lua_createtable(L, (int)self->count, 0);
     for (size_t i = 0; i < self->count; i++) {
-        poplin_lua_push_message(L, &self->lines[i], 2, 3);
-        lua_rawseti(L, 4, (lua_Integer)i + 1);
+        poplin_lua_push_message(L, &self->lines[i], 2);
+        lua_rawseti(L, 3, (lua_Integer)i + 1);
     }
     return 1;
 }

@@ -10,7 +10,7 @@ typedef struct series {
 } series;
 
 /* Its user values. */
-enum { OWNER = 1, LISTING, CLIENT, METATABLE, USER_VALUES = METATABLE };
+enum { OWNER = 1, LISTING, METATABLE, USER_VALUES = METATABLE };
 
 poplin_series **poplin_lua_series_new(lua_State *L) {
     size_t count = 0;
@@ -31,9 +31,8 @@ static series *check_series(lua_State *L) {
 
 static int push_message(lua_State *L, series *self, const poplin_message *message) {
     lua_settop(L, 1);
-    (void)lua_getiuservalue(L, 1, CLIENT);
     (void)lua_getiuservalue(L, 1, METATABLE);
-    poplin_lua_push_message(L, &self->lines[self->next], 2, 3);
+    poplin_lua_push_message(L, &self->lines[self->next], 2);
     poplin_lua_push_body(L, &message->body);
     lua_setfield(L, -2, "data");
     self->next++;

@@ -10,8 +10,22 @@ Client.__index = Client
 
 -- A message of a listing. Its fields: number, uid (nil where the server has no unique-ids), octets, and in a loop of
 -- retr_all, data.
-local Message = { __name = "poplin.message" }
+local Message = {}
 Message.__index = Message
+
+-- The metatable of one client's messages, which so need no field to know their client by.
+local function messages_of(client)
+  return {
+    __name = "poplin.message",
+    __index = setmetatable({ _client = client }, Message),
+    __tostring = Message.__tostring,
+  }
+end
+
+local function is_message(value)
+  local metatable = getmetatable(value)
+  return type(value) == "table" and metatable and metatable.__name == "poplin.message"
+end
 
 -- ---- waiting ----
 
@@ -147,6 +161,7 @@ function Client.connect(url, options)
     return nil, where
   end
   local self = setmetatable({ _link = link, _where = where, _marks = 0, _open = true }, Client)
+  self._message = messages_of(self)
   local opened, err = settled(link, link, link.opened, link:opened())
   if not opened then
     self:close()
@@ -353,7 +368,7 @@ function Client:messages()
   if not listing then
     return nil, err
   end
-  return listing:messages(self, Message)
+  return listing:messages(self._message)
 end
 
 -- The listing of what a loop is to fetch: all, or those named by number or given as messages.
@@ -364,7 +379,7 @@ local function wanted_of(self, numbers)
   end
   local chosen = {}
   for i, one in ipairs(numbers) do
-    chosen[i] = getmetatable(one) == Message and one.number or one
+    chosen[i] = is_message(one) and one.number or one
   end
   return listing:pick(chosen)
 end
@@ -380,23 +395,20 @@ function Cursor:__close()
   end
 end
 
--- The iterator's step, from what series:next() answered.
-local function deliver(self, message, err)
+-- The iterator's step where the series did not answer with a message at once.
+local function step_slowly(cursor, message, err)
+  while message == false do
+    task.wait(cursor.client._link)
+    message, err = cursor.series:next()
+  end
   if message then
     return message
-  elseif message == false then
-    task.wait(self.client._link)
-    return deliver(self, self.series:next())
   end
-  self:__close()
+  cursor:__close()
   if err then
     error(err, 0)
   end
-  task.wake(self.client._link)
-end
-
-local function step(self)
-  return deliver(self, self.series:next())
+  task.wake(cursor.client._link)
 end
 
 --- An iterator over the messages with their `data`, the pipeline kept full, no more read ahead than the window: all, or
@@ -410,13 +422,16 @@ function Client:retr_all(numbers)
   if self._series then
     self._series:close()
   end
-  local series, failure = self._link:retr_all(listing, self, Message)
+  local series, failure = self._link:retr_all(listing, self._message)
   if not series then
     error(failure, 0)
   end
   self._series = series
-  local cursor = setmetatable({ client = self, series = series }, Cursor)
-  return step, cursor, nil, cursor
+  local cursor, next_message = setmetatable({ client = self, series = series }, Cursor), series.next
+  return function()
+    local message, problem = next_message(series)
+    return message or step_slowly(cursor, message, problem)
+  end, nil, nil, cursor
 end
 
 --- As client:retr.
