@@ -134,7 +134,7 @@ static int call_listing(lua_State *L) {
         return poplin_lua_closed(L);
     }
     if (names != NULL && poplin_call_join(self->call, names->call) != POPLIN_OK) {
-        return poplin_lua_fail_with(L, POPLIN_ERR_NOMEM, "LIST", NULL);
+        return poplin_lua_fail_with(L, POPLIN_ERR_NOMEM, poplin_verb_name(POPLIN_LIST), NULL);
     }
     const poplin_line *lines = poplin_call_lines(self->call, &count);
     poplin_lua_push_listing(L, lines, count);

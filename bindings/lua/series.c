@@ -54,7 +54,8 @@ static int series_next(lua_State *L) {
         return poplin_lua_closed(L);
     }
     if (self->series == NULL) {
-        return poplin_lua_fail_with(L, POPLIN_ERR_STATE, "RETR", "the loop was ended: another retr_all began");
+        return poplin_lua_fail_with(L, POPLIN_ERR_STATE, poplin_verb_name(POPLIN_RETR),
+                                    "the loop was ended: another retr_all began");
     }
     int status = poplin_series_next(self->series, &message);
     switch (status) {
