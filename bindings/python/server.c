@@ -218,17 +218,6 @@ static PyObject *server_port(PyObject *object, PyObject *unused) {
     return PyLong_FromUnsignedLong(poplin_server_port(self->server));
 }
 
-PyDoc_STRVAR(sessions_doc, "sessions()\n--\n\nHow many sessions are open.");
-
-static PyObject *server_sessions(PyObject *object, PyObject *unused) {
-    (void)unused;
-    poplin_py_server *self = (poplin_py_server *)object;
-    if (!poplin_py_server_ready(self)) {
-        return NULL;
-    }
-    return PyLong_FromSize_t(poplin_server_sessions(self->server));
-}
-
 PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the server; take gives what it asked last. Closing twice is peaceful.");
 
 static PyObject *server_close(PyObject *object, PyObject *unused) {
@@ -284,7 +273,6 @@ static PyMethodDef methods[] = {
     {"start", server_start, METH_NOARGS, start_doc},
     {"close", server_close, METH_NOARGS, close_doc},
     {"port", server_port, METH_NOARGS, port_doc},
-    {"sessions", server_sessions, METH_NOARGS, sessions_doc},
     {"accept", poplin_py_server_accept, METH_O, accept_doc},
     {"refuse", poplin_py_server_refuse, METH_VARARGS, refuse_doc},
     {"open", poplin_py_server_open, METH_VARARGS, open_doc},
