@@ -122,10 +122,7 @@ static void run(poplin_session *session, poplin_slice line) {
     poplin_parsed_command command;
     int parsed = poplin_command_parse(line, &command);
 
-    /* Only AUTH may use the length that the reader allows before a login (LIM-1, LIM-3). */
-    if (line.size + 2 > session->config.max_line && command.verb != POPLIN_AUTH)
-        poplin_turn_bad_command(session, "line too long");
-    else if (parsed == POPLIN_ERR_UNSUPPORTED || handlers[command.verb] == NULL)
+    if (parsed == POPLIN_ERR_UNSUPPORTED || handlers[command.verb] == NULL)
         poplin_turn_bad_command(session, "unknown command");
     else if ((poplin_verb_lookup(command.verb)->phases & (unsigned)session->phase) == 0)
         poplin_turn_bad_command(session, session->phase == POPLIN_AUTHORIZATION ? "log in first" : "already logged in");
@@ -133,6 +130,27 @@ static void run(poplin_session *session, poplin_slice line) {
         poplin_turn_bad_command(session, "wrong arguments");
     else
         handlers[command.verb](session, &command);
+}
+
+bool poplin_turn_is_too_long(const poplin_session *session, bool response, poplin_slice line) {
+    poplin_parsed_command command;
+    size_t size = line.size + 2;
+
+    if (size <= session->config.max_line || size > session->reader.limit || response)
+        return size > session->reader.limit;
+    (void)poplin_command_parse(line, &command);
+    return command.verb != POPLIN_AUTH; /* which alone may use what the reader allows before a login (LIM-1, LIM-3) */
+}
+
+void poplin_turn_act(poplin_session *session, int result, poplin_slice line) {
+    if (session->turn == TURN_RESPOND)
+        poplin_turn_response(session, result, line);
+    else if (result == POPLIN_ERR_LIMIT)
+        poplin_turn_bad_command(session, "line too long");
+    else if (result == POPLIN_ERR_PROTOCOL)
+        poplin_turn_bad_command(session, "NUL, bare CR or bare LF in a line");
+    else
+        run(session, line);
 }
 
 /*
@@ -165,8 +183,10 @@ static int run_dry(poplin_session *session) {
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_LIMIT, NULL, "a line without end");
     else if (session->eof && session->eof_clean)
         poplin_turn_end(session, POPLIN_DROPPED, POPLIN_OK, NULL, NULL);
-    else if (session->eof)
+    else if (session->eof && session->tls)
         poplin_turn_end(session, POPLIN_DROPPED, POPLIN_ERR_TLS, NULL, "the connection was cut inside TLS");
+    else if (session->eof)
+        poplin_turn_end(session, POPLIN_DROPPED, POPLIN_ERR_CLOSED, NULL, "the client reset the connection");
     else
         return POPLIN_NEED_INPUT;
     return POPLIN_END;
@@ -175,11 +195,13 @@ static int run_dry(poplin_session *session) {
 int poplin_turn_read(poplin_session *session) {
     const poplin_session_config *config = &session->config;
     bool sasl = session->phase == POPLIN_AUTHORIZATION && config->max_sasl_line > config->max_line;
-    poplin_slice line;
+    poplin_slice line = {NULL, 0};
 
     if (session->output.size >= config->max_output)
         return POPLIN_WAITING;
-    session->reader.limit = sasl || session->turn == TURN_RESPOND ? config->max_sasl_line : config->max_line;
+    bool response = session->turn == TURN_RESPOND;
+
+    session->reader.limit = sasl || response ? config->max_sasl_line : config->max_line;
     int result = take_line(session, &line);
 
     if (result == POPLIN_NEED_INPUT)
@@ -189,13 +211,11 @@ int poplin_turn_read(poplin_session *session) {
         return POPLIN_END;
     }
     session->lines++;
-    if (session->turn == TURN_RESPOND)
-        poplin_turn_response(session, result, line);
-    else if (result == POPLIN_ERR_LIMIT)
-        poplin_turn_bad_command(session, "line too long");
-    else if (result == POPLIN_ERR_PROTOCOL)
-        poplin_turn_bad_command(session, "NUL, bare CR or bare LF in a line");
+    if (result == POPLIN_OK && poplin_turn_is_too_long(session, response, line))
+        result = POPLIN_ERR_LIMIT;
+    if (session->watched != NULL)
+        poplin_turn_tell(session, result, line);
     else
-        run(session, line);
+        poplin_turn_act(session, result, line);
     return POPLIN_END;
 }

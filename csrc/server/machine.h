@@ -17,10 +17,13 @@
 #include "wire/dots.h"
 #include "wire/grammar.h"
 #include "wire/line.h"
+#include "wire/mask.h"
 
 enum poplin_turn {
     TURN_READ,      /* reads the next command */
     TURN_RESPOND,   /* reads the client's answer to an AUTH challenge */
+    TURN_TELL,      /* watched: the COMMAND of the line that was read is to be handed out */
+    TURN_TOLD,      /* watched: it was, and the line is to be carried out */
     TURN_ASK,       /* a question is to be handed out */
     TURN_ASKED,     /* it was, and is open */
     TURN_SEND,      /* a piece of a message goes out, or is counted */
@@ -61,6 +64,17 @@ struct poplin_listing_work {
     size_t next;     /* the index to measure or to list next */
 };
 
+/* What only a watched session keeps. */
+struct poplin_watched {
+    bool replying; /* a reply was begun, or a line skipped, and REPLIED has not told of it */
+    bool response; /* the line at hand was read at TURN_RESPOND */
+    int result;    /* of the line at hand: OK, PROTOCOL or LIMIT */
+    poplin_slice line;
+    poplin_buffer substitute; /* holds the line where the host gave it */
+    poplin_session_line told;
+    char shown[POPLIN_SHOWN_MAX];
+};
+
 struct poplin_session {
     poplin_session_config config; /* but for the greeting, which is in the output */
     int phase;                    /* 0 at the end */
@@ -68,7 +82,8 @@ struct poplin_session {
     bool tls;
     bool eof;
     bool eof_clean;
-    bool out_of_memory; /* a reply could not be written: the session must end */
+    bool out_of_memory;             /* a reply could not be written: the session must end */
+    struct poplin_watched *watched; /* NULL: it is not */
 
     const char *cursor; /* what is left of the lent octets */
     const char *end;
@@ -121,8 +136,14 @@ void poplin_turn_reply_refused(poplin_session *session, int status, const char *
 
 /* ---- commands.c ---- */
 
-/* Reads a line and acts on it. END: see whose turn it is now; NEED_INPUT; WAITING. */
+/* Reads a line, and acts on it or tells of it. END: see whose turn it is now; NEED_INPUT; WAITING. */
 int poplin_turn_read(poplin_session *session);
+
+/* Acts on a line at TURN_READ or TURN_RESPOND. result: OK; PROTOCOL: no clean line; LIMIT: too long. */
+void poplin_turn_act(poplin_session *session, int result, poplin_slice line);
+
+/* Whether a line, complete, is longer than may be at this place. */
+bool poplin_turn_is_too_long(const poplin_session *session, bool response, poplin_slice line);
 
 /* Answers a command that cannot be done as it stands with -ERR, and counts it (LIM-10). */
 void poplin_turn_bad_command(poplin_session *session, const char *text);
@@ -134,6 +155,21 @@ bool poplin_turn_has_message(poplin_session *session, uint32_t number);
 void poplin_turn_committed(poplin_session *session);
 void poplin_turn_commit_refused(poplin_session *session, int status, const char *text);
 
+/* ---- watched.c: of watched sessions only ---- */
+
+/* OK or ERR_NOMEM. */
+int poplin_turn_watch(poplin_session *session);
+void poplin_turn_unwatch(poplin_session *session);
+
+/* A line was read: it is noted, to be handed out and then carried out. As poplin_turn_act. */
+void poplin_turn_tell(poplin_session *session, int result, poplin_slice line);
+
+/* Carries out the line at TURN_TOLD. */
+void poplin_turn_carry_out(poplin_session *session);
+
+/* Whether a reply is whole now of which REPLIED has not told; it then has. */
+bool poplin_turn_has_replied(poplin_session *session);
+
 /* ---- login.c ---- */
 
 /* Whether USER and PASS, or AUTH PLAIN, work on this link as it is now. */
@@ -144,7 +180,7 @@ void poplin_turn_user(poplin_session *session, const poplin_parsed_command *comm
 void poplin_turn_pass(poplin_session *session, const poplin_parsed_command *command);
 void poplin_turn_auth(poplin_session *session, const poplin_parsed_command *command);
 
-/* A line at TURN_RESPOND. result is that of poplin_line_take: OK, PROTOCOL or LIMIT. */
+/* A line at TURN_RESPOND; as poplin_turn_act. */
 void poplin_turn_response(poplin_session *session, int result, poplin_slice line);
 
 /* The host answered CHECK or MAILDROP. */

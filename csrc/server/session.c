@@ -44,7 +44,7 @@ int poplin_session_new(const poplin_session_config *config, poplin_session **ses
     new->phase = POPLIN_AUTHORIZATION;
     poplin_turn_clean(config->greeting != NULL ? config->greeting : "poplin ready", greeting, sizeof greeting);
     poplin_turn_reply(new, "+OK %s", greeting);
-    if (new->out_of_memory) {
+    if (new->out_of_memory || (config->watched && poplin_turn_watch(new) < 0)) {
         poplin_session_free(new);
         return POPLIN_ERR_NOMEM;
     }
@@ -55,6 +55,7 @@ int poplin_session_new(const poplin_session_config *config, poplin_session **ses
 void poplin_session_free(poplin_session *session) {
     if (session == NULL)
         return;
+    poplin_turn_unwatch(session);
     poplin_line_free(&session->reader);
     poplin_buffer_free(&session->output);
     poplin_buffer_free(&session->user);
@@ -67,7 +68,9 @@ void poplin_session_free(poplin_session *session) {
 /* ---- octets ---- */
 
 int poplin_session_input(poplin_session *session, const void *data, size_t size) {
-    if (session->turn >= TURN_CLOSE || session->eof || session->cursor != session->end)
+    bool lent = session->cursor != session->end || session->turn == TURN_TOLD;
+
+    if (session->turn >= TURN_CLOSE || session->eof || lent)
         return POPLIN_ERR_STATE;
     if (size > 0) {
         session->cursor = data;
@@ -189,10 +192,22 @@ static int take_turn(poplin_session *session, poplin_session_event *event) {
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_NOMEM, NULL, NULL);
     if (pay(session, event))
         return POPLIN_OK;
+    if (session->watched != NULL && poplin_turn_has_replied(session)) {
+        event->kind = POPLIN_SESSION_REPLIED;
+        return POPLIN_OK;
+    }
     switch (session->turn) {
     case TURN_READ:
     case TURN_RESPOND:
         return poplin_turn_read(session);
+    case TURN_TELL:
+        event->kind = POPLIN_SESSION_COMMAND;
+        event->command = &session->watched->told;
+        session->turn = TURN_TOLD;
+        return POPLIN_OK;
+    case TURN_TOLD:
+        poplin_turn_carry_out(session);
+        return POPLIN_END;
     case TURN_ASK:
         fill_question(session, event);
         session->turn = TURN_ASKED;
@@ -275,6 +290,13 @@ int poplin_session_abort(poplin_session *session, int status, const char *reason
     if (session->turn >= TURN_CLOSE)
         return POPLIN_ERR_STATE;
     poplin_turn_end(session, POPLIN_FAILED, status < 0 ? status : POPLIN_ERR_CANCELLED, NULL, reason);
+    return POPLIN_OK;
+}
+
+int poplin_session_drop(poplin_session *session, int status, const char *reason) {
+    if (session->turn >= TURN_CLOSE)
+        return POPLIN_ERR_STATE;
+    poplin_turn_end(session, POPLIN_DROPPED, status, NULL, reason);
     return POPLIN_OK;
 }
 

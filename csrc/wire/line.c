@@ -18,7 +18,7 @@ static const char *behind_line_end(const char *from, const char *end, char befor
     return NULL;
 }
 
-static bool clean(poplin_slice line) {
+bool poplin_line_is_clean(poplin_slice line) {
     return line.size == 0 || (memchr(line.data, '\0', line.size) == NULL &&
                               memchr(line.data, '\r', line.size) == NULL && memchr(line.data, '\n', line.size) == NULL);
 }
@@ -66,7 +66,7 @@ int poplin_line_take(poplin_line_reader *reader, const char **cursor, const char
         *line = (poplin_slice){poplin_buffer_slice(&reader->held).data, size - 2};
     }
     *cursor = behind;
-    return clean(*line) ? POPLIN_OK : POPLIN_ERR_PROTOCOL;
+    return poplin_line_is_clean(*line) ? POPLIN_OK : POPLIN_ERR_PROTOCOL;
 }
 
 void poplin_line_free(poplin_line_reader *reader) {

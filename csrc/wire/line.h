@@ -24,6 +24,9 @@ typedef struct poplin_line_reader {
  */
 int poplin_line_take(poplin_line_reader *reader, const char **cursor, const char *end, poplin_slice *line);
 
+/* Whether a line, without its CRLF, holds no NUL, CR or LF. */
+bool poplin_line_is_clean(poplin_slice line);
+
 /* Frees what is held. */
 void poplin_line_free(poplin_line_reader *reader);
 

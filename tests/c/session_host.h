@@ -32,6 +32,7 @@ struct host {
     int commit_status;   /* the same for COMMIT */
     const char *words;   /* told with a refusal */
     bool no_answer;      /* leaves every question open */
+    void (*heed)(struct host *host, const poplin_session_line *line); /* watched: hears each line; or NULL */
 
     poplin_session_event asked; /* the last question */
     bool open;                  /* it waits for its late answer */
@@ -40,7 +41,9 @@ struct host {
     char *input;                /* the same for what the client sent */
     poplin_session_event closed;
     poplin_buffer output; /* all that was sent */
-    poplin_buffer events; /* all that happened, a line each */
+    poplin_buffer events; /* all that happened but for COMMAND and REPLIED, a line each */
+    poplin_buffer reply;  /* watched: what was sent of the reply at hand */
+    poplin_buffer talk;   /* watched: each line and each reply that was told of */
 };
 
 static const struct host_message two_messages[] = {
@@ -71,16 +74,18 @@ static inline void host_free(struct host *host) {
     free(host->input);
     poplin_buffer_free(&host->output);
     poplin_buffer_free(&host->events);
+    poplin_buffer_free(&host->reply);
+    poplin_buffer_free(&host->talk);
 }
 
-static inline void note(struct host *host, const char *text, size_t size) {
-    assert_int_equal(poplin_buffer_append(&host->events, text, size), POPLIN_OK);
+static inline void append(poplin_buffer *buffer, const char *data, size_t size) {
+    assert_int_equal(poplin_buffer_append(buffer, data, size), POPLIN_OK);
 }
 
 static inline void note_event(struct host *host, const poplin_session_event *event) {
-    static const char *const names[] = {"CHECK",  "MAILDROP",  "BODY",     "BODY_DONE",
-                                        "COMMIT", "START_TLS", "MISMATCH", "CLOSED"};
-    char line[1024];
+    static const char *const names[] = {"CHECK",     "MAILDROP", "BODY",    "BODY_DONE", "COMMIT",
+                                        "START_TLS", "MISMATCH", "COMMAND", "REPLIED",   "CLOSED"};
+    char line[4096];
     int size = snprintf(line, sizeof line, "%s", names[event->kind]);
 
     if (event->user.size > 0)
@@ -98,8 +103,8 @@ static inline void note_event(struct host *host, const poplin_session_event *eve
     if (event->kind == POPLIN_SESSION_CLOSED)
         size += snprintf(line + size, sizeof line - (size_t)size, " %d %s", (int)event->outcome,
                          event->error != NULL ? poplin_status_name(event->error->status) : "-");
-    note(host, line, (size_t)size);
-    note(host, "\n", 1);
+    append(&host->events, line, (size_t)size);
+    append(&host->events, "\n", 1);
 }
 
 static inline void open_maildrop(struct host *host, uint64_t question) {
@@ -159,8 +164,50 @@ static inline void answer(struct host *host) {
         open_maildrop(host, asked->question);
 }
 
+/* Takes what may be sent; false: there was nothing. */
+static inline bool take_output(struct host *host) {
+    const char *data;
+    size_t size;
+
+    poplin_session_output(host->session, &data, &size);
+    if (size == 0)
+        return false;
+    assert_in_range(size, 1, host->config.max_output + 512); /* what is kept is bounded, whatever is asked */
+    if (host->drain > 0 && host->drain < size)
+        size = host->drain;
+    append(&host->output, data, size);
+    if (host->config.watched)
+        append(&host->reply, data, size);
+    poplin_session_sent(host->session, size);
+    return true;
+}
+
+/* "RETR 3: retr 3", with a word for each thing that is so; pipelined is left out, since it depends on how octets came. */
+static inline void note_line(struct host *host, const poplin_session_line *line) {
+    char text[512];
+    int size = snprintf(text, sizeof text, "C: %s %u%s%s%s: %s\r\n", poplin_verb_name(line->verb), line->number,
+                        line->response ? " response" : "", line->initial ? " initial" : "",
+                        line->secret ? " secret" : "", line->shown);
+
+    append(&host->talk, text, (size_t)size);
+}
+
+/* A reply is whole, and all of it that was not taken yet is there. */
+static inline void note_reply(struct host *host, const char *mark) {
+    while (take_output(host))
+        continue;
+    poplin_slice reply = poplin_buffer_slice(&host->reply);
+
+    append(&host->talk, mark, strlen(mark));
+    append(&host->talk, reply.data, reply.size);
+    if (reply.size == 0)
+        append(&host->talk, "\r\n", 2);
+    poplin_buffer_clear(&host->reply);
+}
+
 static inline void take_event(struct host *host, const poplin_session_event *event) {
-    note_event(host, event);
+    if (event->kind != POPLIN_SESSION_COMMAND && event->kind != POPLIN_SESSION_REPLIED)
+        note_event(host, event);
     switch (event->kind) {
     case POPLIN_SESSION_CHECK:
     case POPLIN_SESSION_MAILDROP:
@@ -176,28 +223,22 @@ static inline void take_event(struct host *host, const poplin_session_event *eve
         give_up(host);
         host->given = 0;
         break;
+    case POPLIN_SESSION_COMMAND:
+        note_line(host, event->command);
+        if (host->heed != NULL)
+            host->heed(host, event->command);
+        break;
+    case POPLIN_SESSION_REPLIED:
+        note_reply(host, "S: ");
+        break;
     case POPLIN_SESSION_CLOSED:
+        if (host->config.watched)
+            note_reply(host, "E: ");
         host->closed = *event;
         break;
     default:
         break;
     }
-}
-
-/* Takes what may be sent; false: there was nothing. */
-static inline bool take_output(struct host *host) {
-    const char *data;
-    size_t size;
-
-    poplin_session_output(host->session, &data, &size);
-    if (size == 0)
-        return false;
-    assert_in_range(size, 1, host->config.max_output + 512); /* what is kept is bounded, whatever is asked */
-    if (host->drain > 0 && host->drain < size)
-        size = host->drain;
-    assert_int_equal(poplin_buffer_append(&host->output, data, size), POPLIN_OK);
-    poplin_session_sent(host->session, size);
-    return true;
 }
 
 /* Pulls events and takes output until the machine wants input, waits for an answer that does not come, or is closed. */
@@ -266,6 +307,10 @@ static inline const char *host_events(struct host *host) {
     return as_string(&host->events);
 }
 
+static inline const char *host_talk(struct host *host) {
+    return as_string(&host->talk);
+}
+
 /* Says something and compares the answer. */
 static inline void expect(struct host *host, const char *said, const char *heard) {
     host_say(host, said);
@@ -279,6 +324,7 @@ static inline void host_start_logged_in(struct host *host) {
     assert_int_equal(poplin_session_phase(host->session), POPLIN_TRANSACTION);
     poplin_buffer_clear(&host->output);
     poplin_buffer_clear(&host->events);
+    poplin_buffer_clear(&host->talk);
 }
 
 /* The host of the test that runs. */

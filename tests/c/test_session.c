@@ -203,7 +203,30 @@ static void eof_without_quit_deletes_nothing(void **state) {
     host_say(&h, "DELE 1\r\n");
     assert_int_equal(poplin_session_eof(h.session, false), POPLIN_OK);
     host_pump(&h);
-    assert_string_equal(host_events(&h), "CLOSED 2 TLS\n");
+    assert_string_equal(host_events(&h), "CLOSED 2 CLOSED\n");
+    host_free(&h);
+
+    host_init(&h);
+    host_start(&h);
+    assert_int_equal(poplin_session_tls(h.session, &(poplin_tls_facts){0}), POPLIN_OK);
+    host_say(&h, "USER a\r\nPASS b\r\nDELE 1\r\n");
+    assert_int_equal(poplin_session_eof(h.session, false), POPLIN_OK);
+    host_pump(&h);
+    assert_string_equal(host_events(&h), "CHECK a b USER\nMAILDROP a\nCLOSED 2 TLS\n");
+}
+
+/* holds: T-UPD-1 S, POP-UPD-2 S */
+static void drop_deletes_nothing_at_any_time(void **state) {
+    (void)state;
+    host_start_logged_in(&h);
+    h.no_answer = true;
+    host_say(&h, "DELE 1\r\nQUIT\r\n");
+    assert_int_equal(poplin_session_drop(h.session, POPLIN_ERR_CLOSED, "sent away"), POPLIN_OK);
+    assert_int_equal(poplin_session_accept(h.session, h.asked.question), POPLIN_ERR_STATE);
+    assert_int_equal(poplin_session_drop(h.session, POPLIN_ERR_CLOSED, NULL), POPLIN_ERR_STATE);
+    host_pump(&h);
+    assert_string_equal(host_events(&h), "COMMIT 0\nCLOSED 2 CLOSED\n");
+    assert_string_equal(h.closed.error->reason, "sent away");
 }
 
 /* holds: POP-TMO-2 S, T-UPD-1 S */
@@ -404,6 +427,7 @@ int main(void) {
         SESSION_TEST(refused_commit_is_an_err),
         SESSION_TEST(eof_behind_quit_does_not_undo_it),
         SESSION_TEST(eof_without_quit_deletes_nothing),
+        SESSION_TEST(drop_deletes_nothing_at_any_time),
         SESSION_TEST(timeout_sends_and_deletes_nothing),
         SESSION_TEST(commit_is_not_timed_out_but_can_be_aborted),
         SESSION_TEST(abort_gives_back_what_was_lent),

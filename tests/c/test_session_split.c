@@ -41,6 +41,8 @@ static const struct host_message messages[] = {
 
 /* How a run goes. */
 struct way {
+    void (*heed)(struct host *host, const poplin_session_line *line);
+    bool watched;
     size_t piece;
     size_t drain;
     size_t max_output;
@@ -50,6 +52,7 @@ struct way {
 struct record {
     char *heard;
     char *events;
+    char *talk;
 };
 
 static void begin(struct host *host, struct way way) {
@@ -59,6 +62,8 @@ static void begin(struct host *host, struct way way) {
     host->piece = way.piece;
     host->drain = way.drain;
     host->late = way.late;
+    host->heed = way.heed;
+    host->config.watched = way.watched;
     host->config.max_line = 255; /* so that a line over the limit is short enough to be cut everywhere */
     host->config.max_sasl_line = 1026;
     if (way.max_output > 0)
@@ -74,8 +79,10 @@ static struct record end(struct host *host) {
         host_eof(host);
     record.heard = strdup(host_heard(host));
     record.events = strdup(host_events(host));
+    record.talk = strdup(host_talk(host));
     assert_non_null(record.heard);
     assert_non_null(record.events);
+    assert_non_null(record.talk);
     host_free(host);
     return record;
 }
@@ -107,11 +114,13 @@ static struct record run_random(const char *stream, size_t most, uint64_t seed, 
 static void free_record(struct record record) {
     free(record.heard);
     free(record.events);
+    free(record.talk);
 }
 
 static void assert_same(struct record actual, struct record expected) {
     assert_string_equal(actual.heard, expected.heard);
     assert_string_equal(actual.events, expected.events);
+    assert_string_equal(actual.talk, expected.talk);
     free_record(actual);
 }
 
@@ -171,11 +180,72 @@ static void late_answers_small_pieces_and_slow_clients(void **state) {
     }
 }
 
+/* Leaves some lines undone, and carries out others in the place of some. */
+static void meddle(struct host *host, const poplin_session_line *line) {
+    static const char *const others[] = {"RETR 1", "QUIT", "NOOP", "A\nB", "*", "DELE 3"};
+    size_t place = (size_t)poplin_session_commands(host->session) + line->line.size;
+
+    if (place % 7 == 1) {
+        assert_int_equal(poplin_session_skip(host->session), POPLIN_OK);
+    } else if (place % 5 == 1) {
+        const char *other = others[place % COUNT_OF(others)];
+
+        assert_int_equal(poplin_session_substitute(host->session, (poplin_slice){other, strlen(other)}), POPLIN_OK);
+    }
+}
+
+/* holds: T-FRM-5 S, POP-PIPE-1 S */
+static void watched_session_does_the_same(void **state) {
+    static const struct way ways[] = {
+        {.watched = true},
+        {.watched = true, .late = true, .max_output = 1, .drain = 1},
+        {.watched = true, .piece = 5, .drain = 7, .max_output = 20},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(streams); i++) {
+        struct record unwatched = run_cut_at(streams[i], 0, (struct way){0});
+        struct record whole = run_cut_at(streams[i], 0, ways[0]);
+
+        assert_string_equal(whole.heard, unwatched.heard);
+        assert_string_equal(whole.events, unwatched.events);
+        for (size_t way = 1; way < COUNT_OF(ways); way++) {
+            struct record other = run_random(streams[i], 100, way, ways[way]);
+
+            assert_string_equal(other.heard, whole.heard);
+            assert_string_equal(other.talk, whole.talk);
+            free_record(other);
+        }
+        free_record(unwatched);
+        free_record(whole);
+    }
+}
+
+/* holds: T-FRM-5 S */
+static void every_single_cut_of_a_watched_session(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(streams); i++) {
+        size_t size = strlen(streams[i]), step = size > 10000 ? 197 : 1;
+
+        for (size_t meddled = 0; meddled < 2; meddled++) {
+            struct way way = {.watched = true, .heed = meddled ? meddle : NULL};
+            struct record whole = run_cut_at(streams[i], 0, way);
+
+            for (size_t cut = 1; cut < size; cut += step)
+                assert_same(run_cut_at(streams[i], cut, way), whole);
+            assert_same(run_random(streams[i], 1, 0, way), whole);
+            free_record(whole);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_single_cut),
         cmocka_unit_test(octet_by_octet_and_at_random),
         cmocka_unit_test(late_answers_small_pieces_and_slow_clients),
+        cmocka_unit_test(watched_session_does_the_same),
+        cmocka_unit_test(every_single_cut_of_a_watched_session),
     };
 
     return cmocka_run_group_tests_name("session split", tests, NULL, NULL);

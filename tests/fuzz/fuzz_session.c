@@ -1,6 +1,6 @@
 /*
  * fuzz_session.c - a hostile client, a slow link, and a host that answers late, twice, wrongly or not at all, against
- * the server's machine.
+ * the server's machine; also a watched one, whose host leaves lines undone and carries out others.
  *
  * The fuzzer's octets are a program: how the session is configured, then steps of client and host. It is run twice, the
  * second time with all that the client says cut into single octets: the same must come out of it. CONTRIBUTING.md says
@@ -33,6 +33,10 @@ struct run {
     enum poplin_outcome outcome;
     bool
         injected; /* octets came in clear behind STLS: the cut decides whether the +OK was sent before they were seen */
+
+    bool told;         /* watched: of a line that is not carried out yet */
+    bool replying;     /* watched: a reply is not whole yet */
+    size_t reply_from; /* where in heard it begins */
     poplin_buffer history;
     poplin_buffer heard;
 };
@@ -90,6 +94,22 @@ static void drain(struct run *run, bool all) {
         size = choose(&run->tape, 256) % (size + 1);
     put(&run->heard, (poplin_slice){data, size});
     poplin_session_sent(run->session, size);
+}
+
+/* Whole: one line, or lines up to one that is a dot; nothing where the line was left undone (POP-ML-1). */
+static void check_reply(struct run *run) {
+    drain(run, true);
+    poplin_slice heard = poplin_buffer_slice(&run->heard);
+    poplin_slice reply = {heard.data + run->reply_from, heard.size - run->reply_from};
+
+    run->reply_from = heard.size;
+    if (reply.size == 0)
+        return;
+    const char *line_end = memchr(reply.data, '\n', reply.size);
+
+    CHECK(line_end != NULL && (reply.data[0] == '+' || reply.data[0] == '-'));
+    if ((size_t)(line_end - reply.data) + 1 < reply.size)
+        CHECK(memcmp(reply.data, "+OK", 3) == 0 && memcmp(reply.data + reply.size - 5, "\r\n.\r\n", 5) == 0);
 }
 
 /* ---- answers ---- */
@@ -150,6 +170,10 @@ static void answer_wrongly(struct run *run) {
 
     CHECK(poplin_session_accept(run->session, question) == POPLIN_ERR_STATE);
     CHECK(poplin_session_open(run->session, question, NULL, 0, NULL) == POPLIN_ERR_STATE);
+    if (!run->told) {
+        CHECK(poplin_session_skip(run->session) == POPLIN_ERR_STATE);
+        CHECK(poplin_session_substitute(run->session, poplin_slice_of("NOOP")) == POPLIN_ERR_STATE);
+    }
     if (run->open && run->asked.kind != POPLIN_SESSION_BODY)
         CHECK(poplin_session_body(run->session, run->asked.question, "", 0, true) == POPLIN_ERR_STATE);
 }
@@ -184,6 +208,41 @@ static void check_commit(struct run *run, const poplin_session_event *event) {
     CHECK(count > 0 && count == event->count);
 }
 
+/* Leaves the line undone, puts another in its place, or lets it be. */
+static void meddle(struct run *run) {
+    size_t choice = choose(&run->tape, 8);
+
+    if (choice == 1) {
+        CHECK(poplin_session_skip(run->session) == POPLIN_OK);
+        CHECK(poplin_session_skip(run->session) == POPLIN_ERR_STATE);
+        run->told = false;
+    } else if (choice == 2 || choice == 3) {
+        poplin_slice line =
+            choice == 2 ? poplin_slice_of(phrases[choose(&run->tape, COUNT_OF(phrases))]) : take_octets(&run->tape, 64);
+
+        if (choice == 2) /* its first line, without its end */
+            line.size = (size_t)(strchr(line.data, '\r') - line.data);
+        char *copy = copy_of(line);
+
+        CHECK(poplin_session_substitute(run->session, (poplin_slice){copy, line.size}) == POPLIN_OK);
+        free(copy);
+    }
+}
+
+static void hear_line(struct run *run, const poplin_session_line *line) {
+    const uint64_t facts[] = {line->verb, line->response, line->initial, line->secret, line->number};
+
+    CHECK(run->config.watched && !run->replying);
+    CHECK(strlen(line->shown) < 256);
+    CHECK(line->verb != POPLIN_PASS || line->secret || line->line.size < sizeof "PASS x" - 1);
+    put(&run->history, (poplin_slice){(const char *)facts, sizeof facts});
+    put(&run->history, line->line);
+    put(&run->history, poplin_slice_of(line->shown));
+    run->told = true;
+    run->replying = true;
+    meddle(run);
+}
+
 static void handle(struct run *run, const poplin_session_event *event) {
     const uint64_t facts[] = {event->kind,      event->question, event->index,  event->count,
                               event->announced, event->octets,   event->outcome};
@@ -213,6 +272,17 @@ static void handle(struct run *run, const poplin_session_event *event) {
         run->reading = false;
         give_up_piece(run);
         break;
+    case POPLIN_SESSION_COMMAND:
+        hear_line(run, event->command);
+        break;
+    case POPLIN_SESSION_REPLIED:
+        CHECK(run->config.watched && run->replying);
+        run->replying = false;
+        check_reply(run);
+        break;
+    case POPLIN_SESSION_START_TLS:
+        CHECK(!run->replying);
+        break;
     case POPLIN_SESSION_CLOSED:
         CHECK(!run->reading && poplin_session_phase(run->session) == 0);
         CHECK(event->outcome != POPLIN_COMMITTED || event->error == NULL);
@@ -235,6 +305,7 @@ static void pull(struct run *run, size_t most) {
     int result = POPLIN_OK;
 
     while (most-- > 0) {
+        run->told = false;
         result = poplin_session_next(run->session, &event);
         const char *data;
         size_t size;
@@ -277,17 +348,22 @@ static void client_says(struct run *run, poplin_slice octets) {
         lend(run, (poplin_slice){octets.data + i, 1});
 }
 
-/* The end, in one of the ways in which it can come; a commit that is asked for survives all but an abort. */
+/* The end, in one of the ways in which it can come; a commit that is asked for survives all but an abort or a drop. */
 static void end(struct run *run) {
     bool committing = run->open && run->asked.kind == POPLIN_SESSION_COMMIT;
 
-    switch (choose(&run->tape, 3)) {
+    switch (choose(&run->tape, 4)) {
     case 0:
         if (run->lent == NULL)
             (void)poplin_session_eof(run->session, flip(&run->tape));
         break;
     case 1:
         CHECK(poplin_session_timeout(run->session) != POPLIN_OK || !committing);
+        break;
+    case 2:
+        (void)poplin_session_drop(run->session, POPLIN_ERR_CLOSED, flip(&run->tape) ? "sent away" : NULL);
+        run->open = false;
+        committing = false;
         break;
     default:
         (void)poplin_session_abort(run->session, POPLIN_ERR_IO, flip(&run->tape) ? "write failed" : NULL);
@@ -355,6 +431,8 @@ static void configure(struct run *run) {
     run->free = (bits & 16) != 0;
     config->max_bad_commands = (bits & 32) != 0 ? 1000 : 10;
     config->max_failed_logins = (bits & 64) != 0 ? 1000 : 3;
+    config->watched = (bits & 128) != 0;
+    run->replying = config->watched;
     config->max_line = 255;
     config->max_sasl_line = 1026;
     config->max_output = 1 + (size_t)take(&run->tape);

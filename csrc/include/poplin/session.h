@@ -36,6 +36,7 @@ typedef struct poplin_session_config {
     unsigned max_failed_logins; /* the same (LIM-10) */
     size_t max_messages;        /* of a maildrop (LIM-6) */
     size_t max_output;          /* octets of output kept; the session goes on when they are sent (default 64 KiB) */
+    bool watched;               /* COMMAND and REPLIED events are wanted (default false) */
 } poplin_session_config;
 
 /* How a session ended. */
@@ -56,8 +57,24 @@ enum poplin_session_event_kind {
     POPLIN_SESSION_COMMIT,    /* question: delete the messages at indexes. accept or refuse */
     POPLIN_SESSION_START_TLS, /* send what output holds, then start the handshake, then poplin_session_tls */
     POPLIN_SESSION_MISMATCH,  /* a body was not of the size announced: index, announced, octets. It was sent whole */
+    POPLIN_SESSION_COMMAND,   /* watched: a line was read and will be carried out by the next call of next, unless
+                                 poplin_session_skip or _substitute is called before: see command */
+    POPLIN_SESSION_REPLIED,   /* watched: what was put into output since the last of these is one whole reply; the first
+                                 is the greeting. The last reply of a session is ended by CLOSED instead */
     POPLIN_SESSION_CLOSED     /* the end: outcome, error where one is known. Send what output holds, then close */
 };
+
+/* A line that was read, as COMMAND tells it. Slices and strings live until the next call on the machine. */
+typedef struct poplin_session_line {
+    enum poplin_verb verb; /* AUTH also for a response of its exchange; NO_VERB: unknown, or no legal line */
+    bool response;         /* answers an AUTH challenge */
+    bool initial;          /* AUTH with an initial response */
+    bool secret;           /* shown hides something */
+    bool pipelined;        /* more was received behind it */
+    uint32_t number;       /* of the message that it names; 0: none */
+    poplin_slice line;     /* without CRLF, secrets included; empty where it was no legal line (too long, a NUL) */
+    const char *shown;     /* for people and logs: secrets as ****, cut, what is not printable ASCII as \xNN */
+} poplin_session_line;
 
 typedef struct poplin_session_event {
     enum poplin_session_event_kind kind;
@@ -74,6 +91,7 @@ typedef struct poplin_session_event {
     uint64_t octets;             /* MISMATCH: octets sent */
     enum poplin_outcome outcome; /* CLOSED */
     const poplin_error *error;   /* CLOSED: or NULL; owned by the machine */
+    const poplin_session_line *command; /* COMMAND */
 } poplin_session_event;
 
 /* Fills in the defaults of protocol.md section 13. */
@@ -98,7 +116,7 @@ POPLIN_API void poplin_session_sent(poplin_session *session, size_t size);
 POPLIN_API int poplin_session_tls(poplin_session *session, const poplin_tls_facts *facts);
 
 /*
- * The client closed; clean is false where TLS was cut. What was lent before is still worked off, and a commit that is asked
+ * The client closed; clean is false where TLS was cut or the connection reset. What was lent before is still worked off, and a commit that is asked
  * for is still answered (POP-UPD-4); without a QUIT read by then: DROPPED. STATE: told before, or the session is over.
  */
 POPLIN_API int poplin_session_eof(poplin_session *session, bool clean);
@@ -111,6 +129,9 @@ POPLIN_API int poplin_session_timeout(poplin_session *session);
 
 /* The host gives up (shutdown, write failure): ends as FAILED with this status, nothing is deleted. reason is copied. */
 POPLIN_API int poplin_session_abort(poplin_session *session, int status, const char *reason);
+
+/* The client is gone, or sent away: ends as DROPPED at once, whatever was lent; status and reason as above. */
+POPLIN_API int poplin_session_drop(poplin_session *session, int status, const char *reason);
 
 /* Answers CHECK or COMMIT with yes. STATE: no such question is open. */
 POPLIN_API int poplin_session_accept(poplin_session *session, uint64_t question);
@@ -137,6 +158,13 @@ POPLIN_API int poplin_session_open(poplin_session *session, uint64_t question, c
  */
 POPLIN_API int poplin_session_body(poplin_session *session, uint64_t question, const void *data, size_t size,
                                    bool last);
+
+/*
+ * After COMMAND: the line is not carried out and not answered, as if it had not come (an authentication exchange ends); or another
+ * line, copied, is carried out in its place, without a COMMAND of its own. STATE: at any other time; NOMEM.
+ */
+POPLIN_API int poplin_session_skip(poplin_session *session);
+POPLIN_API int poplin_session_substitute(poplin_session *session, poplin_slice line);
 
 /* How many command lines were read so far: the host restarts its inactivity timer when this changes. */
 POPLIN_API uint64_t poplin_session_commands(const poplin_session *session);
