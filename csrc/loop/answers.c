@@ -59,6 +59,7 @@ int poplin_server_open(poplin_server *server, poplin_request request, void *mail
     if (status == POPLIN_OK) {
         connection->opened = true;
         connection->maildrop = maildrop;
+        poplin_tapped_login(connection);
         return POPLIN_OK;
     }
     poplin_connection_unlock(connection);

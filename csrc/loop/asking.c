@@ -39,6 +39,7 @@ static void ask_check(poplin_connection *connection, const poplin_session_event 
         const char *octets = poplin_buffer_slice(&copy).data;
         poplin_slice user = {octets, event->user.size};
         poplin_slice password = {octets + event->user.size, event->password.size};
+        connection->mechanism = event->mechanism;
         poplin_request request = poplin_ask(connection, POPLIN_ASKED_CHECK, event->question);
         server->backend.check(server->context, server, request, user, password);
     }
@@ -114,6 +115,7 @@ static void end(poplin_connection *connection, const poplin_session_event *event
     poplin_server *server = connection->server;
     connection->phase = POPLIN_LEAVING;
     server->sessions--;
+    poplin_tapped_ended(connection, event);
     if (connection->opened) {
         connection->opened = false;
         poplin_session_end told = {event->outcome, {connection->user, connection->user_size}, event->error};
@@ -144,6 +146,12 @@ void poplin_connection_handle(poplin_connection *connection, const poplin_sessio
         break;
     case POPLIN_SESSION_MISMATCH:
         tell_mismatch(connection, event);
+        break;
+    case POPLIN_SESSION_COMMAND:
+        poplin_tapped_command(connection, event->command);
+        break;
+    case POPLIN_SESSION_REPLIED:
+        poplin_tapped_replied(connection);
         break;
     case POPLIN_SESSION_CLOSED:
         end(connection, event);

@@ -1,12 +1,11 @@
 /*
- * loop/connection.c - one connection of a server, driven: handshake, conversation, farewell, and the deadlines of each.
+ * loop/connection.c - one connection of a server, driven: handshake, conversation, farewell.
  *
  * A run goes on until there is nothing left to do, or until it has done its share and others get their turn. Replies
  * leave when the session wants more input or has enough output, so that many pipelined commands share a write.
  */
-#include <linux/sockios.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "loop/serving.h"
@@ -14,9 +13,6 @@
 /* What one run may do: an event costs one unit, a buffer filled or emptied as many as WHOLE_BUFFER. */
 #define SHARE 256
 #define WHOLE_BUFFER 32
-
-/* How long a peer may take to close after the last octet went out. */
-#define LINGER_MS 2000
 
 void poplin_connection_wake(poplin_connection *connection) {
     if (!connection->running)
@@ -29,6 +25,7 @@ static void vanish(poplin_connection *connection) {
     if (connection->phase == POPLIN_GONE)
         return;
     connection->phase = POPLIN_GONE;
+    poplin_tapped_close(connection);
     poplin_deadline_clear(&connection->deadline);
     poplin_ready_remove(&connection->ready);
     poplin_transport_free(&connection->transport);
@@ -46,50 +43,56 @@ static void free_connection(poplin_connection *connection) {
 }
 
 /*
- * Ends the session from this side. What the host gave for a message goes back first: if the host frees the server
- * meanwhile, all that remains, the maildrop's close included, happens in there.
+ * Ends the session from this side, by poplin_session_abort or _drop. What the host gave for a message goes back first: if
+ * the host frees the server meanwhile, all that remains, the maildrop's close included, happens in there.
  */
-static void abort_session(poplin_connection *connection, int status, const char *reason) {
+static void end_session(poplin_connection *connection, int (*end)(poplin_session *, int, const char *), int status,
+                        const char *reason) {
     connection->asked = POPLIN_ASKED_NOTHING;
     poplin_body_done(connection);
-    (void)poplin_session_abort(connection->session, status, reason);
+    (void)end(connection->session, status, reason);
     poplin_connection_finish(connection);
 }
 
-/* The same; what the session's output still holds is not for this peer. */
+/* Ends it as failed; what its output still holds is not for this peer. */
 static void give_up(poplin_connection *connection, int status, const char *reason) {
     connection->mute = true;
-    abort_session(connection, status, reason);
+    end_session(connection, poplin_session_abort, status, reason);
+}
+
+/* The same for a client that is gone or sent away. */
+static void drop(poplin_connection *connection, const char *reason) {
+    connection->mute = true;
+    end_session(connection, poplin_session_drop, POPLIN_ERR_CLOSED, reason);
+}
+
+/* Ends it as failed since TLS does. TLS knows more than what was done to it, as a rule. */
+static void give_up_tls(poplin_connection *connection, int status, const char *what) {
+    const poplin_tls *tls = connection->transport.tls;
+    const char *why = tls != NULL ? poplin_tls_error(tls)->reason : "";
+    char reason[sizeof((poplin_error *)NULL)->reason];
+    if (*why == '\0' && status == POPLIN_ERR_CLOSED)
+        why = "the client closed the connection";
+    snprintf(reason, sizeof reason, *why != '\0' ? "%s: %s" : "%s", what, why);
+    give_up(connection, status, reason);
 }
 
 /* ---- output ---- */
 
-/* Sends what the session has. False: some of it is left, since the socket is full or broken. */
+/* Sends what there is. False: something is left, since the socket is full or broken, or the tap wants something else. */
 static bool flush(poplin_connection *connection) {
-    const char *data;
-    size_t size;
-    for (poplin_session_output(connection->session, &data, &size); size > 0;
-         poplin_session_output(connection->session, &data, &size)) {
+    poplin_slice octets;
+    while (poplin_outward_next(connection, &octets)) {
         size_t taken = 0;
-        if (poplin_transport_write(&connection->transport, data, size, &taken) != POPLIN_OK) {
+        if (poplin_transport_write(&connection->transport, octets.data, octets.size, &taken) != POPLIN_OK) {
             connection->mute = true;
             return false;
         }
-        poplin_session_sent(connection->session, taken);
-        connection->taken += taken;
-        if (taken < size)
+        poplin_outward_sent(connection, taken);
+        if (taken < octets.size)
             return false;
     }
-    return true;
-}
-
-/* Whether output has not gone out that is to go out at all. */
-static bool has_unsent(const poplin_connection *connection) {
-    const char *data;
-    size_t size = 0;
-    if (!connection->mute)
-        poplin_session_output(connection->session, &data, &size);
-    return size > 0 || poplin_transport_is_pending(&connection->transport);
+    return poplin_outward_is_empty(connection);
 }
 
 /* ---- the phases: each goes on as far as it can ---- */
@@ -103,21 +106,24 @@ static void shake_hands(poplin_connection *connection) {
         status = poplin_tls_get_facts(connection->transport.tls, &facts);
     if (status == POPLIN_OK)
         status = poplin_session_tls(connection->session, &facts);
-    if (status == POPLIN_OK)
-        connection->phase = POPLIN_TALKING;
-    else
-        give_up(connection, status, "the TLS handshake failed");
+    if (status != POPLIN_OK) {
+        give_up_tls(connection, status, "the TLS handshake failed");
+        return;
+    }
+    connection->phase = POPLIN_TALKING;
+    poplin_tapped_secured(connection);
 }
 
 /*
  * Nothing may be there in clear when TLS takes over (POP-STLS-3), and what came before the client saw the +OK cannot be
- * its handshake. What comes later goes to TLS, which accepts nothing else.
+ * its handshake. What comes later goes to TLS, which accepts nothing else; so does what comes while a tap lets the reply
+ * trickle, since the client may have seen enough of it.
  */
 static void start_tls(poplin_connection *connection) {
     poplin_transport_consume(&connection->transport, connection->lent);
     connection->lent = 0;
-    if (poplin_transport_is_unread(&connection->transport)) {
-        give_up(connection, POPLIN_ERR_PROTOCOL, "octets in clear behind STLS");
+    if (!poplin_outward_has_begun(connection) && poplin_transport_is_unread(&connection->transport)) {
+        give_up(connection, POPLIN_ERR_PROTOCOL, "octets came in clear behind STLS");
         return;
     }
     if (!flush(connection))
@@ -147,24 +153,30 @@ static bool feed(poplin_connection *connection) {
         connection->cut_off = true;
         (void)poplin_session_eof(connection->session, poplin_transport_is_clean(&connection->transport));
     } else {
-        give_up(connection, status, "what was received cannot be read");
+        give_up_tls(connection, status, "what was received cannot be read");
     }
     return true;
 }
 
+/* The peer has neither an ear nor a mouth any more. One that only said FIN may still listen. */
+static bool is_gone(const poplin_connection *connection) {
+    const poplin_transport *transport = &connection->transport;
+    return transport->deaf || (transport->ended && transport->error != 0);
+}
+
 /*
  * The peer takes nothing any more, but what it sent before it went counts, a QUIT included. Not so where it asked for a
- * message that it cannot have got: a QUIT behind that would delete what nobody has seen.
+ * message that it cannot have got: a QUIT behind that would delete what nobody has seen. Nor is a tap's pause kept for it.
  */
 static bool lost_message(const poplin_connection *connection) {
-    return connection->transport.deaf &&
+    return is_gone(connection) &&
            (connection->source.kind != POPLIN_SOURCE_NONE || connection->asked == POPLIN_ASKED_BODY);
 }
 
 /* A commit that the host is at is never taken back from here. */
 static void check_output(poplin_connection *connection) {
     if (lost_message(connection))
-        give_up(connection, POPLIN_ERR_CLOSED, "the client went away in the middle of a message");
+        drop(connection, "the client went away in the middle of a message");
     else if (connection->mute && connection->asked != POPLIN_ASKED_COMMIT)
         give_up(connection, POPLIN_ERR_TLS, "output cannot be encrypted");
 }
@@ -172,6 +184,8 @@ static void check_output(poplin_connection *connection) {
 /* One step of the conversation: the work that it took; 0: it is the turn of the peer or of the host. */
 static unsigned talk_once(poplin_connection *connection) {
     poplin_session_event event;
+    if (!poplin_outward_is_open(connection) && !flush(connection))
+        return 0;
     if (connection->source.over) {
         poplin_body_done(connection);
         return 1;
@@ -191,10 +205,10 @@ static unsigned talk_once(poplin_connection *connection) {
         (void)flush(connection);
         return 0;
     default: {
-        uint64_t before = connection->taken;
-        bool empty = flush(connection);
+        bool full = poplin_connection_has_output(connection);
+        (void)flush(connection);
         bool open = connection->asked != POPLIN_ASKED_NOTHING;
-        return empty && !open && connection->taken > before ? WHOLE_BUFFER : 0;
+        return full && !open && !poplin_connection_has_output(connection) ? WHOLE_BUFFER : 0;
     }
     }
 }
@@ -221,8 +235,8 @@ static bool say_goodbye(poplin_connection *connection) {
 }
 
 static void leave(poplin_connection *connection) {
-    bool done = say_goodbye(connection);
-    if (poplin_server_is_crowded(connection->server)) {
+    bool done = connection->resetting ? !poplin_transport_is_pending(&connection->transport) : say_goodbye(connection);
+    if (poplin_server_is_crowded(connection->server) || (done && connection->resetting)) {
         vanish(connection);
     } else if (done) {
         poplin_transport_discard(&connection->transport);
@@ -230,10 +244,21 @@ static void leave(poplin_connection *connection) {
     }
 }
 
-static void linger(poplin_connection *connection) {
+static bool has_closed(poplin_connection *connection) {
     poplin_slice octets;
-    if (poplin_transport_peek(&connection->transport, &octets) != POPLIN_NEED_INPUT)
+    return poplin_transport_peek(&connection->transport, &octets) != POPLIN_NEED_INPUT;
+}
+
+static void linger(poplin_connection *connection) {
+    if (has_closed(connection))
         vanish(connection);
+}
+
+static void keep_silent(poplin_connection *connection) {
+    if (!has_closed(connection))
+        return;
+    drop(connection, "the client went away after a fault had silenced the server");
+    vanish(connection);
 }
 
 static void go_on(poplin_connection *connection) {
@@ -247,6 +272,9 @@ static void go_on(poplin_connection *connection) {
     case POPLIN_STARTING_TLS:
         start_tls(connection);
         break;
+    case POPLIN_SILENT:
+        keep_silent(connection);
+        break;
     case POPLIN_LEAVING:
         leave(connection);
         break;
@@ -258,68 +286,43 @@ static void go_on(poplin_connection *connection) {
     }
 }
 
-/* ---- deadlines (POP-TMO-1 to -4) ---- */
+/* ---- what a tap wants beyond sending ---- */
 
-static enum poplin_awaited awaited_now(const poplin_connection *connection) {
-    switch (connection->phase) {
-    case POPLIN_SHAKING_HANDS:
-        return POPLIN_AWAITS_HANDSHAKE;
-    case POPLIN_LINGERING:
-        return POPLIN_AWAITS_CLOSE;
-    case POPLIN_TALKING:
-        if (connection->unfinished || connection->asked != POPLIN_ASKED_NOTHING)
-            return POPLIN_AWAITS_NOTHING;
-        return has_unsent(connection) ? POPLIN_AWAITS_ROOM : POPLIN_AWAITS_COMMAND;
-    default:
-        return POPLIN_AWAITS_ROOM;
-    }
+static void fall_silent(poplin_connection *connection) {
+    connection->mute = true;
+    connection->phase = POPLIN_SILENT;
+    poplin_transport_discard(&connection->transport);
 }
 
-static uint64_t allowed(const poplin_connection *connection) {
-    const poplin_server_config *config = &connection->server->config;
-    switch (connection->awaited) {
-    case POPLIN_AWAITS_HANDSHAKE:
-        return config->handshake_ms;
-    case POPLIN_AWAITS_COMMAND:
-        return config->inactivity_ms;
-    case POPLIN_AWAITS_ROOM:
-        return config->stall_ms;
-    default:
-        return LINGER_MS;
-    }
+static void part(poplin_connection *connection, enum poplin_tap_step step) {
+    if (step == POPLIN_TAP_CUT)
+        poplin_transport_omit_notify(&connection->transport);
+    connection->resetting = step == POPLIN_TAP_RESET;
+    if (connection->resetting)
+        poplin_transport_reset_at_close(&connection->transport);
+    drop(connection, "closed by a fault");
 }
 
-/* Octets of output that the kernel holds: the client has not taken them. */
-static size_t held(const poplin_connection *connection) {
-    int octets = 0;
-    (void)ioctl(poplin_watch_descriptor(connection->transport.watch), SIOCOUTQ, &octets);
-    return octets > 0 ? (size_t)octets : 0;
-}
-
-/*
- * A number that changes whenever the client takes output. What the kernel holds counts as not taken: a slow client that
- * drains it may take longer than the time allowed before the socket has room again.
- */
-static uint64_t output_mark(const poplin_connection *connection) {
-    const char *data;
-    size_t encrypted = 0;
-    if (connection->transport.tls != NULL)
-        poplin_tls_output(connection->transport.tls, &data, &encrypted);
-    return connection->taken - encrypted - held(connection);
-}
-
-/* Whether what is awaited has come, in part at least, since the deadline was set. */
-static bool has_moved(const poplin_connection *connection) {
-    switch (connection->awaited) {
-    case POPLIN_AWAITS_COMMAND: /* which cannot come while the client still drains the last reply */
-        return poplin_session_commands(connection->session) != connection->commands ||
-               (held(connection) > 0 && output_mark(connection) != connection->progress);
-    case POPLIN_AWAITS_ROOM:
-        return output_mark(connection) != connection->progress;
-    default:
+/* True: something was done. A commit that the host is at comes first. */
+static bool obey(poplin_connection *connection) {
+    int failure = poplin_tapped_failure(connection);
+    enum poplin_tap_step step = poplin_outward_step(connection);
+    if (connection->mute || connection->asked == POPLIN_ASKED_COMMIT)
         return false;
-    }
+    if (failure != POPLIN_OK)
+        give_up(connection, failure, "the server's tap failed");
+    else if (step == POPLIN_TAP_PAUSE && is_gone(connection))
+        drop(connection, "the client went away in the middle of a reply");
+    else if (step == POPLIN_TAP_SILENCE)
+        fall_silent(connection);
+    else if (step > POPLIN_TAP_SILENCE)
+        part(connection, step);
+    else
+        return false;
+    return true;
 }
+
+/* ---- when time runs out ---- */
 
 static void end_late_session(poplin_connection *connection) {
     if (connection->awaited == POPLIN_AWAITS_COMMAND) {
@@ -332,28 +335,19 @@ static void end_late_session(poplin_connection *connection) {
     }
 }
 
+/* A pause is over; or the session is. An autologout says nothing, but a tap may. */
 static void time_out(poplin_connection *connection) {
-    if (connection->phase < POPLIN_LEAVING)
+    bool autologout = connection->awaited == POPLIN_AWAITS_COMMAND, pause = connection->awaited == POPLIN_AWAITS_PAUSE;
+    if (connection->phase < POPLIN_LEAVING && !pause)
         end_late_session(connection);
     if (connection->phase == POPLIN_GONE)
         return;
+    if (pause || (autologout && connection->tapped != NULL)) {
+        poplin_ready_queue(&connection->ready);
+        return;
+    }
     (void)poplin_transport_shutdown(&connection->transport);
     vanish(connection);
-}
-
-static void watch_the_clock(poplin_connection *connection) {
-    enum poplin_awaited awaited = awaited_now(connection);
-    if (awaited == POPLIN_AWAITS_NOTHING) {
-        connection->awaited = awaited;
-        poplin_deadline_clear(&connection->deadline);
-    } else if (awaited != connection->awaited || has_moved(connection)) {
-        connection->awaited = awaited;
-        connection->commands = poplin_session_commands(connection->session);
-        connection->progress = output_mark(connection);
-        poplin_deadline_set(&connection->deadline, allowed(connection));
-    } else if (connection->deadline.expired) {
-        time_out(connection);
-    }
 }
 
 /* ---- the life of a connection ---- */
@@ -367,12 +361,14 @@ static void run(void *context) {
     connection->unfinished = false;
     if (connection->deadline.expired)
         (void)poplin_transport_poll_again(&connection->transport);
+    if (connection->deadline.expired && connection->awaited == POPLIN_AWAITS_PAUSE)
+        poplin_tapped_resume(connection);
     do {
         before = connection->phase;
         go_on(connection);
-    } while (connection->phase != before);
-    if (connection->phase != POPLIN_GONE)
-        watch_the_clock(connection);
+    } while (obey(connection) || connection->phase != before);
+    if (connection->phase != POPLIN_GONE && poplin_connection_is_late(connection))
+        time_out(connection);
     connection->running = false;
     if (connection->phase == POPLIN_GONE)
         free_connection(connection);
@@ -384,6 +380,7 @@ static int start_session(poplin_connection *connection) {
     config.stls = server->config.credentials != NULL && server->config.tls != POPLIN_TLS_NEVER &&
                   server->config.tls != POPLIN_TLS_IMPLICIT;
     config.link_protected = server->config.loopback_protected && connection->transport.loopback;
+    config.watched = server->config.tap != NULL;
     int status = poplin_session_new(&config, &connection->session);
     if (status != POPLIN_OK || server->config.tls != POPLIN_TLS_IMPLICIT)
         return status;
@@ -393,6 +390,20 @@ static int start_session(poplin_connection *connection) {
         poplin_transport_start_tls(&connection->transport, tls);
         connection->phase = POPLIN_SHAKING_HANDS;
     }
+    return status;
+}
+
+/* Enters it in the server's books, if its tap agrees. */
+static int enter(poplin_connection *connection) {
+    poplin_server *server = connection->server;
+    char peer[64];
+    int status = poplin_requests_enter(&server->requests, connection, &connection->place);
+    if (status != POPLIN_OK || server->config.tap == NULL)
+        return status;
+    poplin_peer_name(poplin_watch_descriptor(connection->transport.watch), peer, sizeof peer);
+    status = poplin_tapped_open(connection, peer);
+    if (status != POPLIN_OK)
+        poplin_requests_leave(&server->requests, connection->place);
     return status;
 }
 
@@ -411,8 +422,7 @@ void poplin_connection_begin(poplin_server *server, int descriptor) {
         free(connection);
         return;
     }
-    if (start_session(connection) != POPLIN_OK ||
-        poplin_requests_enter(&server->requests, connection, &connection->place) != POPLIN_OK) {
+    if (start_session(connection) != POPLIN_OK || enter(connection) != POPLIN_OK) {
         poplin_ready_remove(&connection->ready);
         poplin_transport_free(&connection->transport);
         poplin_session_free(connection->session);
@@ -428,7 +438,7 @@ void poplin_connection_stop(poplin_connection *connection) {
     connection->running = true;
     if (connection->phase < POPLIN_LEAVING) {
         connection->mute |= connection->phase != POPLIN_TALKING;
-        abort_session(connection, POPLIN_ERR_CANCELLED, "the server was stopped");
+        end_session(connection, poplin_session_abort, POPLIN_ERR_CANCELLED, "the server was stopped");
     }
     if (connection->phase != POPLIN_GONE && !connection->mute)
         (void)flush(connection);
@@ -446,6 +456,7 @@ void poplin_connection_forget(poplin_connection *connection) {
         free(connection->source.buffer);
     }
     poplin_connection_unlock(connection);
+    poplin_tapped_forget(connection);
     vanish(connection);
     if (!connection->running)
         free_connection(connection);

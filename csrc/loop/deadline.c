@@ -1,41 +1,76 @@
 /*
- * loop/deadline.c - one ordered list of deadlines a loop.
+ * loop/deadline.c - the deadlines of a loop, as a pairing heap: to enter one costs nothing, to take one out about the
+ * logarithm of how many there are, and since it is made of the deadlines themselves no memory can be missing.
  *
  * Most deadlines are moved back again and again, as octets arrive, and hardly ever run out. Moving one back only notes
- * the new time; the list is put right when the old one comes to its head.
+ * the new time; the heap is put right when the old one comes to its top.
  */
 #include "loop/deadline.h"
 
-static void take_out(poplin_deadline *deadline) {
-    poplin_loop *loop = deadline->ready->loop;
-    if (deadline->previous)
-        deadline->previous->next = deadline->next;
-    else
-        loop->first = deadline->next;
-    if (deadline->next)
-        deadline->next->previous = deadline->previous;
-    else
-        loop->last = deadline->previous;
-    deadline->next = deadline->previous = NULL;
+/* Two heaps become one: the later top is the first child of the other. Each may be NULL. Neither has siblings. */
+static poplin_deadline *meld(poplin_deadline *one, poplin_deadline *other) {
+    if (!one || !other)
+        return one ? one : other;
+    poplin_deadline *top = other->place < one->place ? other : one;
+    poplin_deadline *child = top == one ? other : one;
+    child->next = top->child;
+    if (child->next)
+        child->next->previous = child;
+    child->previous = top;
+    top->child = child;
+    return top;
 }
 
-/* From the end: a new deadline is as a rule later than most. */
+/* Siblings become one heap: two by two first, which is what keeps the heap flat. */
+static poplin_deadline *meld_all(poplin_deadline *list) {
+    poplin_deadline *pairs = NULL, *top = NULL;
+    while (list) {
+        poplin_deadline *one = list, *other = list->next;
+        list = other ? other->next : NULL;
+        one->next = NULL;
+        if (other)
+            other->next = NULL;
+        one = meld(one, other);
+        one->next = pairs;
+        pairs = one;
+    }
+    while (pairs) {
+        poplin_deadline *pair = pairs;
+        pairs = pair->next;
+        pair->next = NULL;
+        top = meld(top, pair);
+    }
+    if (top)
+        top->previous = NULL;
+    return top;
+}
+
+/* previous is the parent where the deadline is its first child. */
+static void unlink_from_siblings(poplin_deadline *deadline) {
+    if (deadline->previous->child == deadline)
+        deadline->previous->child = deadline->next;
+    else
+        deadline->previous->next = deadline->next;
+    if (deadline->next)
+        deadline->next->previous = deadline->previous;
+}
+
+static void take_out(poplin_deadline *deadline) {
+    poplin_loop *loop = deadline->ready->loop;
+    poplin_deadline *children = meld_all(deadline->child);
+    if (deadline == loop->first) {
+        loop->first = children;
+    } else {
+        unlink_from_siblings(deadline);
+        loop->first = meld(loop->first, children);
+    }
+    deadline->child = deadline->next = deadline->previous = NULL;
+}
+
 static void enter(poplin_deadline *deadline) {
     poplin_loop *loop = deadline->ready->loop;
-    poplin_deadline *before = loop->last;
     deadline->place = deadline->due;
-    while (before && before->place > deadline->place)
-        before = before->previous;
-    deadline->previous = before;
-    deadline->next = before ? before->next : loop->first;
-    if (deadline->next)
-        deadline->next->previous = deadline;
-    else
-        loop->last = deadline;
-    if (before)
-        before->next = deadline;
-    else
-        loop->first = deadline;
+    loop->first = meld(loop->first, deadline);
 }
 
 /* The first deadline, once those that were moved back are where they belong. */

@@ -1,5 +1,5 @@
 /*
- * loop/deadline.h - the deadlines of a loop: one list, ordered by when they are due.
+ * loop/deadline.h - the deadlines of a loop: one heap, ordered by when they are due.
  *
  * A deadline is embedded in its owner. When it is due the driver marks it as expired and queues the owner's
  * poplin_ready; nothing is called back. An expired deadline is a suspicion: the owner looks once more whether
@@ -13,10 +13,10 @@
 typedef struct poplin_deadline {
     poplin_ready *ready; /* its owner */
     uint64_t due;        /* on the loop's clock; valid while set */
-    uint64_t place;      /* for when it is entered in the list: not later than due, so that moving it back is free */
-    struct poplin_deadline *next, *previous;
-    bool set;     /* it is running */
-    bool expired; /* it ran out and was not set or cleared since */
+    uint64_t place;      /* for when it is entered in the heap: not later than due, so that moving it back is free */
+    struct poplin_deadline *child, *next, *previous; /* see deadline.c */
+    bool set;                                        /* it is running */
+    bool expired;                                    /* it ran out and was not set or cleared since */
 } poplin_deadline;
 
 /* Says who is told. The deadline is not running. */

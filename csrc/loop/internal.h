@@ -67,8 +67,8 @@ struct poplin_loop {
     uint64_t offset;    /* how far the clock was advanced, in milliseconds */
     poplin_ready queue; /* head of a ring: who has something to do, in the order of arrival */
     uint64_t pass;      /* how many times the queue was run */
-    struct poplin_deadline *first, *last; /* ordered; see deadline.h */
-    pthread_mutex_t lock;                 /* guards the posts */
+    struct poplin_deadline *first; /* the top of the heap; see deadline.h */
+    pthread_mutex_t lock;          /* guards the posts */
     poplin_post *posts, *last_post;
     poplin_pool large;             /* for links, through which mail flows in */
     poplin_pool small;             /* for sessions, which receive commands */
@@ -77,6 +77,12 @@ struct poplin_loop {
 
 /* True where the loop belongs to this process; false in a child after fork, where libuv must not be called. */
 bool poplin_loop_is_ours(const poplin_loop *loop);
+
+/* From any thread: the loop's next wait ends at once. The caller sees to it that the loop is not freed meanwhile. */
+void poplin_loop_wake(poplin_loop *loop);
+
+/* In a child after fork, for a loop that may be in any state: closes its descriptors; its memory stays. */
+void poplin_loop_abandon(poplin_loop *loop);
 
 /* The system's CAs, verified; borrowed, lives as long as the loop. Failures as poplin_tls_client_credentials. */
 int poplin_loop_trust(poplin_loop *loop, poplin_tls_credentials **credentials, poplin_error *error);

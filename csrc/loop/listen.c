@@ -3,6 +3,7 @@
  */
 #include "loop/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -121,6 +122,31 @@ static bool is_loopback(const union address *peer) {
         return false;
     const struct in6_addr *address = &peer->v6.sin6_addr;
     return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
+}
+
+/* An IPv4 address inside an IPv6 one is shown as what it is. */
+static void unmap(union address *peer) {
+    if (peer->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr))
+        return;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = peer->v6.sin6_port};
+    memcpy(&v4.sin_addr, &peer->v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
+    peer->v4 = v4;
+}
+
+void poplin_peer_name(int descriptor, char *text, size_t size) {
+    union address peer = {0};
+    socklen_t known = sizeof peer;
+    char host[INET6_ADDRSTRLEN];
+    snprintf(text, size, "?");
+    if (getpeername(descriptor, &peer.any, &known) != 0)
+        return;
+    unmap(&peer);
+    if (peer.any.sa_family == AF_UNIX)
+        snprintf(text, size, "unix");
+    else if (peer.any.sa_family == AF_INET && inet_ntop(AF_INET, &peer.v4.sin_addr, host, sizeof host) != NULL)
+        snprintf(text, size, "%s:%u", host, (unsigned)ntohs(peer.v4.sin_port));
+    else if (peer.any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &peer.v6.sin6_addr, host, sizeof host) != NULL)
+        snprintf(text, size, "[%s]:%u", host, (unsigned)ntohs(peer.v6.sin6_port));
 }
 
 bool poplin_peer_is_local(int descriptor) {

@@ -26,6 +26,12 @@ int poplin_listen_unix(const char *path, poplin_listener *listener, poplin_error
 /* Removes the Unix socket's name, if it still is the one that was made. The descriptor is the caller's to close. */
 void poplin_listener_remove_name(const poplin_listener *listener);
 
+/*
+ * Writes who is at the other end into text, cut to size: "127.0.0.1:40000", "[::1]:40000", "unix"; "?" where the system
+ * does not know any more.
+ */
+void poplin_peer_name(int descriptor, char *text, size_t size);
+
 /* True for a Unix socket and for a peer at a loopback address (POP-TLS-20). */
 bool poplin_peer_is_local(int descriptor);
 

@@ -115,6 +115,10 @@ static void close_descriptors(poplin_loop *loop) {
             (void)close(descriptors[i]);
 }
 
+void poplin_loop_abandon(poplin_loop *loop) {
+    close_descriptors(loop);
+}
+
 void poplin_loop_free(poplin_loop *loop) {
     if (!loop)
         return;
@@ -229,6 +233,10 @@ int poplin_loop_step(poplin_loop *loop, int milliseconds) {
 
 int poplin_loop_fileno(const poplin_loop *loop) {
     return poplin_loop_is_ours(loop) ? uv_backend_fd(&loop->uv) : -1;
+}
+
+void poplin_loop_wake(poplin_loop *loop) {
+    (void)uv_async_send(&loop->wake);
 }
 
 int poplin_loop_post(poplin_loop *loop, void (*function)(void *argument), void *argument) {

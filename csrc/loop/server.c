@@ -226,6 +226,10 @@ void poplin_server_free(poplin_server *server) {
     poplin_server_release(server);
 }
 
+void poplin_server_abandon(poplin_server *server) {
+    (void)close(server->listener.descriptor);
+}
+
 uint16_t poplin_server_port(const poplin_server *server) {
     return server->listener.port;
 }

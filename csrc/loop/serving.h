@@ -2,10 +2,12 @@
  * loop/serving.h - what a server and its connections are made of, for the files that share the work:
  *
  *   server.c      listening and lifetime
- *   connection.c  one connection driven: handshake, conversation, farewell, deadlines
+ *   connection.c  one connection driven: handshake, conversation, farewell
+ *   patience.c    what it waits for, and for how long
  *   asking.c      a session's events become calls of the backend
  *   answers.c     the backend's answers become calls on the session
  *   body.c        where a message's octets come from
+ *   tapped.c      the way out: the session's output, or what the server's tap makes of it
  *
  * Backend functions are called from the loop's driver only, and may answer before they return, step the loop or free
  * the server. A connection that is running keeps its memory until it returns, and its server's: so whoever has called one
@@ -45,6 +47,9 @@ struct poplin_server {
 
 /* One owner less; the last one frees the memory. */
 void poplin_server_release(poplin_server *server);
+
+/* In a child after fork, for a server that may be in any state: closes what listens; all else stays. */
+void poplin_server_abandon(poplin_server *server);
 
 /* Enters a connection in the server's list, which takes a reference on the server, or takes it out. */
 void poplin_server_add(poplin_server *server, poplin_connection *connection);
@@ -93,9 +98,10 @@ enum poplin_connection_phase {
     POPLIN_SHAKING_HANDS, /* the TLS handshake, implicit or after STLS */
     POPLIN_TALKING,       /* the session runs */
     POPLIN_STARTING_TLS,  /* the +OK to STLS goes out, then hands are shaken */
-    POPLIN_LEAVING,       /* the session has ended; its last words go out */
-    POPLIN_LINGERING,     /* all was sent; the peer is given time to read it and to close */
-    POPLIN_GONE           /* closed, and freed by whoever drives it */
+    POPLIN_SILENT,    /* the tap wants it: nothing is done until the client goes; the session may have ended before */
+    POPLIN_LEAVING,   /* the session has ended; its last words go out */
+    POPLIN_LINGERING, /* all was sent; the peer is given time to read it and to close */
+    POPLIN_GONE       /* closed, and freed by whoever drives it */
 };
 
 /* What the deadline is for. */
@@ -103,7 +109,8 @@ enum poplin_awaited {
     POPLIN_AWAITS_NOTHING, /* the host has to answer, or there is work left: no deadline */
     POPLIN_AWAITS_HANDSHAKE,
     POPLIN_AWAITS_COMMAND,
-    POPLIN_AWAITS_ROOM, /* the client has to take output */
+    POPLIN_AWAITS_ROOM,  /* the client has to take output */
+    POPLIN_AWAITS_PAUSE, /* the tap wants to be asked again later */
     POPLIN_AWAITS_CLOSE
 };
 
@@ -130,6 +137,8 @@ struct poplin_connection {
     bool unfinished; /* it stopped so that others get their turn */
     bool mute;       /* the session's output is not to be sent any more */
     bool cut_off;    /* the session was told that the peer closed */
+    bool resetting;  /* the connection is to end with a reset */
+    struct poplin_tapped *tapped; /* NULL: the server has no tap, or it was told that the connection is closed */
 
     poplin_deadline deadline;
     enum poplin_awaited awaited;
@@ -142,6 +151,7 @@ struct poplin_connection {
     poplin_source source;
     char *user; /* who logs in or has logged in */
     size_t user_size;
+    const char *mechanism; /* by which */
     poplin_lock_held *lock;
     bool opened; /* maildrop is the host's, until close is called */
     void *maildrop;
@@ -159,6 +169,11 @@ void poplin_connection_forget(poplin_connection *connection);
 /* Has it go on in the next pass of the driver, unless it is being run right now. */
 void poplin_connection_wake(poplin_connection *connection);
 
+/* ---- patience.c ---- */
+
+/* Sets the deadline for what is awaited now. True: it is awaited in vain, connection->awaited says what. */
+bool poplin_connection_is_late(poplin_connection *connection);
+
 /* ---- asking.c ---- */
 
 /* Others may open its user's maildrop. Does nothing where it holds no lock. */
@@ -175,5 +190,54 @@ void poplin_connection_finish(poplin_connection *connection);
 
 /* Tells the owner, if he wants to know. reason is for a person. */
 void poplin_server_problem(poplin_connection *connection, int status, const char *doing, const char *reason);
+
+/* ---- tapped.c: what goes out ---- */
+
+/* Whether the session has said something that has not been taken from it. */
+bool poplin_connection_has_output(const poplin_connection *connection);
+
+/* What is to be sent next. False: nothing; then poplin_outward_step tells what the tap wants instead. */
+bool poplin_outward_next(poplin_connection *connection, poplin_slice *octets);
+
+/* So much of it went out. */
+void poplin_outward_sent(poplin_connection *connection, size_t size);
+
+/* Everything went out, as far as is known without asking the tap. */
+bool poplin_outward_is_empty(const poplin_connection *connection);
+
+/* False: the session must not go on before everything went out. */
+bool poplin_outward_is_open(const poplin_connection *connection);
+
+/* What the tap answered last; IDLE without a tap. */
+enum poplin_tap_step poplin_outward_step(const poplin_connection *connection);
+
+/* Some of what answers the last command went out already; false where there is no tap. */
+bool poplin_outward_has_begun(const poplin_connection *connection);
+
+/* ---- tapped.c: the tap; without one, all but the first do nothing ---- */
+
+/* OK; what the tap says; NOMEM. */
+int poplin_tapped_open(poplin_connection *connection, const char *peer);
+void poplin_tapped_close(poplin_connection *connection);
+
+/* In a child after fork: frees, and does not tell. */
+void poplin_tapped_forget(poplin_connection *connection);
+
+/* Why it is to be used no more, a status: OK as long as it is. */
+int poplin_tapped_failure(const poplin_connection *connection);
+
+/* TLS stands; the maildrop is open; the session is over, before the host is told. */
+void poplin_tapped_secured(poplin_connection *connection);
+void poplin_tapped_login(poplin_connection *connection);
+void poplin_tapped_ended(poplin_connection *connection, const poplin_session_event *event);
+
+/* For the events of a watched session. */
+void poplin_tapped_command(poplin_connection *connection, const poplin_session_line *line);
+void poplin_tapped_replied(poplin_connection *connection);
+
+/* How many pauses it has asked for so far, how long the last one is in milliseconds, and that it is over. */
+uint64_t poplin_tapped_pauses(const poplin_connection *connection);
+uint32_t poplin_tapped_pause(const poplin_connection *connection);
+void poplin_tapped_resume(poplin_connection *connection);
 
 #endif

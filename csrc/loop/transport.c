@@ -339,6 +339,16 @@ int poplin_transport_shutdown(poplin_transport *transport) {
     return POPLIN_OK;
 }
 
+void poplin_transport_omit_notify(poplin_transport *transport) {
+    transport->notifying = true;
+}
+
+void poplin_transport_reset_at_close(poplin_transport *transport) {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (transport->watch)
+        (void)setsockopt(poplin_watch_descriptor(transport->watch), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void poplin_transport_discard(poplin_transport *transport) {
     transport->discarding = true;
     transport->full = false;

@@ -121,6 +121,12 @@ int poplin_transport_handshake(poplin_transport *transport);
  */
 int poplin_transport_shutdown(poplin_transport *transport);
 
+/* Has poplin_transport_shutdown end TLS without close_notify. */
+void poplin_transport_omit_notify(poplin_transport *transport);
+
+/* Has closing send a reset. What the kernel has not delivered by then is lost. A Unix socket knows no reset: it just closes. */
+void poplin_transport_reset_at_close(poplin_transport *transport);
+
 /*
  * From now on drops what comes without reading it, until the peer closes (peek answers END). Between shutdown and close
  * it keeps a last answer from being lost to the reset that closing with unread input would send.

@@ -24,7 +24,7 @@ static inline int served_set_up(void **state) {
     struct served *served = calloc(1, sizeof *served);
     assert_int_equal(poplin_loop_new(&served->loop), POPLIN_OK);
     assert_int_equal(poplin_memory_new(&served->memory), POPLIN_OK);
-    assert_int_equal(poplin_memory_add_user(served->memory, "alice", "secret"), POPLIN_OK);
+    assert_int_equal(poplin_memory_add_user(served->memory, SLICE("alice"), SLICE("secret")), POPLIN_OK);
     assert_int_equal(poplin_questions_new(&served->questions), POPLIN_OK);
     poplin_server_config_init(&served->config);
     *state = served;
@@ -57,7 +57,7 @@ static inline void served_from_memory(struct served *served, int messages) {
     for (int i = 1; i <= messages; i++) {
         char text[32];
         snprintf(text, sizeof text, "message %d\r\n", i);
-        assert_int_equal(poplin_memory_deliver(served->memory, "alice", text, strlen(text), NULL), POPLIN_OK);
+        assert_int_equal(poplin_memory_deliver(served->memory, SLICE("alice"), text, strlen(text), NULL), POPLIN_OK);
     }
     served_start(served, poplin_memory_backend(), served->memory);
 }
@@ -67,7 +67,7 @@ static inline void served_by_questions(struct served *served) {
 }
 
 static inline size_t served_count(const struct served *served) {
-    return poplin_memory_count(served->memory, "alice");
+    return poplin_memory_count(served->memory, SLICE("alice"));
 }
 
 static inline void served_dial(struct served *served, struct raw *peer) {

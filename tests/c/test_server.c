@@ -158,7 +158,7 @@ static void test_a_quit_behind_a_message_that_was_not_sent_deletes_nothing(void 
     struct raw peer;
     char *large = malloc(SIZE);
     memset(large, 'x', SIZE);
-    assert_int_equal(poplin_memory_deliver(served->memory, "alice", large, SIZE, NULL), POPLIN_OK);
+    assert_int_equal(poplin_memory_deliver(served->memory, SLICE("alice"), large, SIZE, NULL), POPLIN_OK);
     free(large);
     served_from_memory(served, 0);
     served_login(served, &peer);
@@ -167,6 +167,26 @@ static void test_a_quit_behind_a_message_that_was_not_sent_deletes_nothing(void 
     raw_reset(&peer);
     served_until_sessions(served, 0);
     assert_int_equal(served_count(served), 1);
+}
+
+/*
+ * The host still looks for the message when its client is gone: the session ends at once, and the lock is free.
+ * holds: T-LCK-1 S, T-UPD-1 S
+ */
+static void test_a_client_that_resets_while_the_host_looks(void **state) {
+    struct served *served = *state;
+    struct raw peer;
+    int maildrop;
+    served_by_questions(served);
+    served_let_in(served, &peer, &maildrop, 2);
+    raw_say(&peer, "DELE 2\r\nRETR 1\r\nQUIT\r\n");
+    raw_expect(&peer, "+OK");
+    poplin_request body = served_question(served, POPLIN_QUESTION_BODY);
+    raw_reset(&peer);
+    served_expect_close(served, &maildrop, POPLIN_DROPPED);
+    assert_int_equal(poplin_server_body(served->server, body, "late", 4, NULL, NULL), POPLIN_ERR_STATE);
+    served_let_in(served, &peer, &maildrop, 2);
+    raw_close(&peer);
 }
 
 /* holds: T-LCK-1 S, POP-ST-3 S */
@@ -291,6 +311,7 @@ int main(void) {
         SERVED_TEST(test_the_commit_runs_to_its_end_without_its_client),
         SERVED_TEST(test_a_refused_commit_is_told_and_unlocks),
         SERVED_TEST(test_a_quit_behind_a_message_that_was_not_sent_deletes_nothing),
+        SERVED_TEST(test_a_client_that_resets_while_the_host_looks),
         SERVED_TEST(test_one_session_at_a_time),
         SERVED_TEST(test_a_refused_maildrop_is_not_locked),
         SERVED_TEST(test_stopping_in_the_middle_of_everything),

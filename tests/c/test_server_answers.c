@@ -64,7 +64,7 @@ static void test_answers_for_a_session_that_is_gone(void **state) {
     assert_int_equal(poplin_server_body(served->server, body, large, sizeof large, served_released, served), POPLIN_OK);
     raw_expect(&raw, "+OK");
     raw_reset(&raw);
-    served_expect_close(served, &maildrop, POPLIN_FAILED);
+    served_expect_close(served, &maildrop, POPLIN_DROPPED);
     assert_int_equal(served->released, 1);
 
     assert_int_equal(poplin_server_accept(served->server, body), POPLIN_ERR_STATE);
@@ -97,7 +97,7 @@ static void accept_posted(void *argument) {
 
 static void deliver_posted(void *argument) {
     struct posted *posted = argument;
-    posted->status = poplin_memory_deliver(posted->served->memory, "alice", "posted", 6, NULL);
+    posted->status = poplin_memory_deliver(posted->served->memory, SLICE("alice"), "posted", 6, NULL);
 }
 
 static void *post_accept(void *argument) {

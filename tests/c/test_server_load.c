@@ -3,7 +3,12 @@
  */
 #include "served.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
+
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
 
 /* holds: T-RES-2 S */
 static void test_more_sessions_than_allowed_are_turned_away(void **state) {
@@ -62,14 +67,76 @@ static void test_no_crowd_is_waited_for_at_the_exit(void **state) {
     unix_address_free(&address, served);
 }
 
-static void test_a_thousand_sessions_at_once(void **state) {
-    struct served *served = *state;
-    enum { SESSIONS = 1000 };
-    static struct raw peers[SESSIONS];
+/* Raises the limit of descriptors as far as it goes; how many connections there may be, both ends of which are ours. */
+static size_t room_for_connections(void) {
     struct rlimit limit;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = limit.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return (size_t)(limit.rlim_cur - 64) / 2;
+}
+
+/* Octets on the heap; valgrind's knows none. */
+static size_t heap_in_use(void) {
+#ifdef __SANITIZE_ADDRESS__
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    return mallinfo2().uordblks;
+#endif
+}
+
+/* What the client has read is not counted against the server. */
+static void become_idle(struct raw *raw) {
+    free(raw->data);
+    free(raw->line);
+    raw->data = raw->line = NULL;
+    raw->at = raw->size = raw->capacity = 0;
+}
+
+/*
+ * Each has logged in and waits; one more is turned away. All of them are served, and all are left when their time is over.
+ * holds: T-RES-2 S
+ */
+static void test_five_thousand_connections(void **state) {
+    struct served *served = *state;
+    enum { WANTED = 5000, LEAST = 1000, OCTETS_EACH = 8 << 10 };
+    static struct raw peers[WANTED];
+    struct raw out;
+    size_t room = room_for_connections(), count = room < WANTED ? room : WANTED;
+    assert_true(count >= LEAST);
+    served->config.max_sessions = count;
+    served->config.lock = POPLIN_LOCK_NONE;
+    served_from_memory(served, 3);
+    size_t before = heap_in_use();
+    for (size_t i = 0; i < count; i++) {
+        served_login(served, &peers[i]);
+        become_idle(&peers[i]);
+    }
+    raw_settle(served->loop);
+    assert_true((heap_in_use() - before) / count <= OCTETS_EACH);
+    served_dial(served, &out);
+    raw_expect(&out, "-ERR [SYS/TEMP]");
+    raw_close(&out);
+    for (size_t i = 0; i < count; i++)
+        raw_say(&peers[i], "NOOP\r\n");
+    for (size_t i = 0; i < count; i++)
+        raw_expect(&peers[i], "+OK");
+    assert_int_equal(poplin_server_sessions(served->server), count);
+    poplin_loop_advance(served->loop, 300 * 1000);
+    raw_settle(served->loop);
+    assert_int_equal(poplin_server_sessions(served->server), count);
+    poplin_loop_advance(served->loop, 400 * 1000);
+    raw_settle(served->loop);
+    assert_int_equal(poplin_server_sessions(served->server), 0);
+    for (size_t i = 0; i < count; i++)
+        raw_close(&peers[i]);
+}
+
+static void test_a_thousand_sessions_at_once(void **state) {
+    struct served *served = *state;
+    enum { SESSIONS = 1000 };
+    static struct raw peers[SESSIONS];
+    assert_true(room_for_connections() >= SESSIONS);
     served->config.lock = POPLIN_LOCK_NONE;
     served_from_memory(served, 3);
     for (size_t i = 0; i < SESSIONS; i++)
@@ -195,6 +262,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_more_sessions_than_allowed_are_turned_away),
         SERVED_TEST(test_no_crowd_is_waited_for_at_the_exit),
+        SERVED_TEST(test_five_thousand_connections),
         SERVED_TEST(test_a_thousand_sessions_at_once),
         SERVED_TEST(test_without_descriptors_accepting_pauses),
         SERVED_TEST(test_a_flood_does_not_starve_others),

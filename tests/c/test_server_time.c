@@ -112,7 +112,7 @@ enum { LARGE = 16 << 20 };
 static void deliver_large(struct served *served) {
     char *large = malloc(LARGE);
     memset(large, 'x', LARGE);
-    assert_int_equal(poplin_memory_deliver(served->memory, "alice", large, LARGE, NULL), POPLIN_OK);
+    assert_int_equal(poplin_memory_deliver(served->memory, SLICE("alice"), large, LARGE, NULL), POPLIN_OK);
     free(large);
 }
 

@@ -2,36 +2,8 @@
  * test_server_tls.c - the server under TLS: implicit and by STLS, octets slipped in before it, handshakes that fail or never
  * end, and links that are cut.
  */
+#include "secured.h"
 #include "served.h"
-
-struct secure {
-    poplin_tls_credentials *identity, *trust;
-};
-
-static struct secure secure;
-
-static int make_certificates(void **state) {
-    static const char *const names[] = {"localhost", "127.0.0.1"};
-    poplin_tls_throwaway made;
-    poplin_tls_trust trust = {.verify = true};
-    (void)state;
-    assert_int_equal(poplin_tls_throwaway_new(names, COUNT_OF(names), &made), POPLIN_OK);
-    trust.ca_pem = (poplin_slice){made.ca_pem, strlen(made.ca_pem)};
-    assert_int_equal(poplin_tls_server_credentials_pem((poplin_slice){made.cert_pem, strlen(made.cert_pem)},
-                                                       (poplin_slice){made.key_pem, strlen(made.key_pem)},
-                                                       &secure.identity, NULL),
-                     POPLIN_OK);
-    assert_int_equal(poplin_tls_client_credentials(&trust, &secure.trust, NULL), POPLIN_OK);
-    poplin_tls_throwaway_free(&made);
-    return 0;
-}
-
-static int free_certificates(void **state) {
-    (void)state;
-    poplin_tls_credentials_free(secure.identity);
-    poplin_tls_credentials_free(secure.trust);
-    return 0;
-}
 
 static void start(struct served *served, enum poplin_tls_mode mode, int messages) {
     served->config.credentials = secure.identity;
@@ -253,7 +225,7 @@ static void test_much_at_once_under_tls(void **state) {
     size_t size = 0;
     for (int i = 0; i < LINES; i++)
         memcpy(large + i * 10, "12345678\r\n", 11);
-    assert_int_equal(poplin_memory_deliver(served->memory, "alice", large, LINES * 10, NULL), POPLIN_OK);
+    assert_int_equal(poplin_memory_deliver(served->memory, SLICE("alice"), large, LINES * 10, NULL), POPLIN_OK);
     start(served, POPLIN_TLS_IMPLICIT, MESSAGES);
     served_dial(served, &raw);
     assert_int_equal(raw_shake_hands(&raw, secure.trust, "127.0.0.1"), POPLIN_OK);
@@ -352,5 +324,5 @@ int main(void) {
         SERVED_TEST(test_without_a_certificate_there_is_no_tls),
         SERVED_TEST(test_stopping_while_hands_are_shaken),
     };
-    return cmocka_run_group_tests(tests, make_certificates, free_certificates);
+    return cmocka_run_group_tests(tests, secure_set_up, secure_tear_down);
 }

@@ -10,6 +10,7 @@
 
 #include <poplin/loop.h>
 #include <poplin/session.h>
+#include <poplin/tap.h>
 #include <poplin/tls.h>
 
 #ifdef __cplusplus
@@ -65,10 +66,12 @@ typedef struct poplin_server_config {
     bool loopback_protected; /* a loopback address or Unix socket needs no TLS for passwords (default true) */
     enum poplin_lock lock;
     size_t max_sessions;           /* more are closed at once with -ERR [SYS/TEMP] (default 10,000) */
-    poplin_session_config session; /* stls and link_protected are filled in by the server */
+    poplin_session_config session; /* stls, link_protected and watched are filled in by the server */
     uint32_t inactivity_ms;        /* autologout (default 600,000: RFC 1939 allows no less) */
     uint32_t handshake_ms;         /* default 30,000 */
     uint32_t stall_ms;             /* a client that takes no output (default 120,000) */
+    const poplin_tap *tap;         /* NULL: none. It and its context outlive the server */
+    void *tap_context;
 } poplin_server_config;
 
 POPLIN_API void poplin_server_config_init(poplin_server_config *config);
