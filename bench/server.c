@@ -8,15 +8,19 @@
 
 #include "mail.h"
 
+static poplin_slice slice_of(const char *text) {
+    return (poplin_slice){text, strlen(text)};
+}
+
 static poplin_memory *fill_maildrop(unsigned messages, size_t octets) {
     poplin_memory *memory;
     char *text = malloc(octets);
     if (text == NULL || poplin_memory_new(&memory) != POPLIN_OK ||
-        poplin_memory_add_user(memory, BENCH_USER, BENCH_PASSWORD) != POPLIN_OK)
+        poplin_memory_add_user(memory, slice_of(BENCH_USER), slice_of(BENCH_PASSWORD)) != POPLIN_OK)
         bench_die("out of memory");
     for (unsigned number = 1; number <= messages; number++) {
         write_message(text, octets, number);
-        if (poplin_memory_deliver(memory, BENCH_USER, text, octets, NULL) != POPLIN_OK)
+        if (poplin_memory_deliver(memory, slice_of(BENCH_USER), text, octets, NULL) != POPLIN_OK)
             bench_die("out of memory");
     }
     free(text);
@@ -26,8 +30,7 @@ static poplin_memory *fill_maildrop(unsigned messages, size_t octets) {
 static poplin_tls_credentials *new_credentials(const char *ca_file) {
     poplin_tls_throwaway identity = new_identity(ca_file);
     poplin_tls_credentials *credentials;
-    if (poplin_tls_server_credentials_pem((poplin_slice){identity.cert_pem, strlen(identity.cert_pem)},
-                                          (poplin_slice){identity.key_pem, strlen(identity.key_pem)}, &credentials,
+    if (poplin_tls_server_credentials_pem(slice_of(identity.cert_pem), slice_of(identity.key_pem), &credentials,
                                           NULL) != POPLIN_OK)
         bench_die("no credentials");
     poplin_tls_throwaway_free(&identity);

@@ -1,11 +1,11 @@
 /*
- * maildrop/memory.c - maildrops in memory: users, their messages, and the backend that serves them.
+ * maildrop/memory.c - maildrops in memory: users, and their messages.
  *
- * A message is counted: the user's list, every session's snapshot and every body on its way hold a reference, so
- * what a commit removes stays where it is until the last octet of it has gone out. Unique-ids are a random prefix
- * of the memory's and a number that only counts up, so none ever comes twice, in a later process neither.
+ * A message is counted: the user's list, every session's snapshot, every list that was taken and every body on its way
+ * hold a reference, so what is removed stays where it is until the last octet of it has gone out. Unique-ids are a random
+ * prefix of the memory's and a number that only counts up, so none ever comes twice, in a later process neither.
  */
-#include <poplin/memory.h>
+#include "maildrop/memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,159 +16,14 @@
 #include "wire/buffer.h"
 #include "wire/dots.h"
 
-struct message {
-    size_t references;
-    bool removed; /* by a commit: the user's list no longer holds it */
-    uint64_t octets;
-    size_t size;
-    char unique_id[POPLIN_UNIQUE_ID_MAX + 1];
-    char data[];
-};
+enum { DEFAULT_LIMIT = 256 << 20 };
 
-struct user {
-    char *name;
-    size_t name_size;
-    char *password;
-    size_t password_size;
-    struct message **messages; /* in the order of delivery */
-    size_t count;
-    size_t capacity;
-};
-
-struct poplin_memory {
-    struct user **users; /* ordered by name */
-    size_t count;
-    size_t capacity;
-    uint64_t prefix;
-    uint64_t delivered;
-};
-
-/* What a session works on: its maildrop as the server knows it. */
-struct snapshot {
-    struct user *user;
-    size_t count;
-    struct message *messages[];
-};
-
-static void message_release(struct message *message) {
-    if (--message->references == 0)
-        free(message);
+void poplin_memory_lock(poplin_memory *memory) {
+    (void)pthread_mutex_lock(&memory->lock);
 }
 
-/* ---- users ---- */
-
-static int compare_names(const char *a, size_t a_size, const char *b, size_t b_size) {
-    size_t common = a_size < b_size ? a_size : b_size;
-    int order = common == 0 ? 0 : memcmp(a, b, common);
-    return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
-}
-
-/* Where the name stands, or where it would be put in; *found says which. */
-static size_t find_place(const poplin_memory *memory, const char *name, size_t size, bool *found) {
-    size_t low = 0, high = memory->count;
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare_names(memory->users[middle]->name, memory->users[middle]->name_size, name, size);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct user *find_user(const poplin_memory *memory, const char *name, size_t size) {
-    bool found;
-    size_t place = find_place(memory, name, size, &found);
-    return found ? memory->users[place] : NULL;
-}
-
-static void free_user(struct user *user) {
-    if (user == NULL)
-        return;
-    for (size_t i = 0; i < user->count; i++)
-        message_release(user->messages[i]);
-    free(user->messages);
-    if (user->password != NULL)
-        poplin_wipe(user->password, user->password_size);
-    free(user->password);
-    free(user->name);
-    free(user);
-}
-
-/* The array, moved where needed so that one more pointer fits; NULL: out of memory, and the array is as it was. */
-static void *grown(void *array, size_t *capacity, size_t count) {
-    if (count < *capacity)
-        return array;
-    size_t wanted = *capacity == 0 ? 16 : *capacity * 2;
-    void *moved = realloc(array, wanted * sizeof(void *));
-    if (moved != NULL)
-        *capacity = wanted;
-    return moved;
-}
-
-static bool make_room_for_user(poplin_memory *memory) {
-    struct user **users = grown(memory->users, &memory->capacity, memory->count);
-    if (users == NULL)
-        return false;
-    memory->users = users;
-    return true;
-}
-
-static bool make_room_for_message(struct user *user) {
-    struct message **messages = grown(user->messages, &user->capacity, user->count);
-    if (messages == NULL)
-        return false;
-    user->messages = messages;
-    return true;
-}
-
-int poplin_memory_new(poplin_memory **memory) {
-    poplin_memory *made = calloc(1, sizeof *made);
-    if (made == NULL)
-        return POPLIN_ERR_NOMEM;
-    if (getrandom(&made->prefix, sizeof made->prefix, 0) != (ssize_t)sizeof made->prefix) {
-        free(made);
-        return POPLIN_ERR_IO;
-    }
-    *memory = made;
-    return POPLIN_OK;
-}
-
-void poplin_memory_free(poplin_memory *memory) {
-    if (memory == NULL)
-        return;
-    for (size_t i = 0; i < memory->count; i++)
-        free_user(memory->users[i]);
-    free(memory->users);
-    free(memory);
-}
-
-int poplin_memory_add_user(poplin_memory *memory, const char *name, const char *password) {
-    bool found;
-    size_t place = find_place(memory, name, strlen(name), &found);
-    if (found)
-        return POPLIN_ERR_STATE;
-    struct user *user = calloc(1, sizeof *user);
-    if (user == NULL)
-        return POPLIN_ERR_NOMEM;
-    user->name_size = strlen(name);
-    user->password_size = strlen(password);
-    user->name = strdup(name);
-    user->password = strdup(password);
-    if (user->name == NULL || user->password == NULL || !make_room_for_user(memory)) {
-        free_user(user);
-        return POPLIN_ERR_NOMEM;
-    }
-    memmove(memory->users + place + 1, memory->users + place, (memory->count - place) * sizeof(struct user *));
-    memory->users[place] = user;
-    memory->count++;
-    return POPLIN_OK;
+void poplin_memory_unlock(poplin_memory *memory) {
+    (void)pthread_mutex_unlock(&memory->lock);
 }
 
 /* ---- messages ---- */
@@ -181,149 +36,341 @@ static uint64_t octets_as_sent(const char *data, size_t size) {
     return counter.octets;
 }
 
-int poplin_memory_deliver(poplin_memory *memory, const char *name, const void *data, size_t size,
-                          char unique_id[POPLIN_UNIQUE_ID_MAX + 1]) {
-    struct user *user = find_user(memory, name, strlen(name));
-    if (user == NULL)
-        return POPLIN_ERR_REFUSED;
-    if (size > SIZE_MAX - sizeof(struct message) || !make_room_for_message(user))
-        return POPLIN_ERR_NOMEM;
-    struct message *message = malloc(sizeof *message + size);
+poplin_stored *poplin_stored_new(const void *data, size_t size) {
+    if (size > SIZE_MAX - sizeof(poplin_stored))
+        return NULL;
+    poplin_stored *message = malloc(sizeof *message + size);
     if (message == NULL)
-        return POPLIN_ERR_NOMEM;
-    message->references = 1;
+        return NULL;
+    atomic_init(&message->references, 1);
     message->removed = false;
     message->size = size;
+    message->unique_id[0] = '\0';
     if (size > 0)
         memcpy(message->data, data, size);
     message->octets = octets_as_sent(message->data, size);
-    snprintf(message->unique_id, sizeof message->unique_id, "%016" PRIx64 ".%" PRIu64, memory->prefix,
-             ++memory->delivered);
-    user->messages[user->count++] = message;
-    if (unique_id != NULL)
-        memcpy(unique_id, message->unique_id, sizeof message->unique_id);
+    return message;
+}
+
+void poplin_stored_release(poplin_stored *message) {
+    if (atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1)
+        free(message);
+}
+
+/* ---- users ---- */
+
+static int compare_names(const char *a, size_t a_size, const char *b, size_t b_size) {
+    size_t common = a_size < b_size ? a_size : b_size;
+    int order = common == 0 ? 0 : memcmp(a, b, common);
+    return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+/* Where the name stands, or where it would be put in; *found says which. */
+static size_t find_place(const poplin_memory *memory, poplin_slice name, bool *found) {
+    size_t low = 0, high = memory->count;
+    *found = false;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const poplin_memory_user *user = memory->users[middle];
+        int order = compare_names(user->name, user->name_size, name.data, name.size);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+poplin_memory_user *poplin_memory_find(const poplin_memory *memory, poplin_slice name) {
+    bool found;
+    size_t place = find_place(memory, name, &found);
+    return found ? memory->users[place] : NULL;
+}
+
+void poplin_memory_user_release(poplin_memory_user *user) {
+    if (atomic_fetch_sub_explicit(&user->references, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < user->count; i++)
+        poplin_stored_release(user->messages[i]);
+    free(user->messages);
+    if (user->password != NULL)
+        poplin_wipe(user->password, user->password_size);
+    free(user->password);
+    free(user->name);
+    free(user);
+}
+
+/* Ended by NUL. */
+static char *copy_of(poplin_slice slice) {
+    char *copy = malloc(slice.size + 1);
+    if (copy == NULL)
+        return NULL;
+    if (slice.size > 0)
+        memcpy(copy, slice.data, slice.size);
+    copy[slice.size] = '\0';
+    return copy;
+}
+
+static poplin_memory_user *user_new(poplin_slice name, poplin_slice password) {
+    poplin_memory_user *user = calloc(1, sizeof *user);
+    if (user == NULL)
+        return NULL;
+    atomic_init(&user->references, 1);
+    user->name = copy_of(name);
+    user->name_size = name.size;
+    user->password = copy_of(password);
+    user->password_size = password.size;
+    if (user->name != NULL && user->password != NULL)
+        return user;
+    poplin_memory_user_release(user);
+    return NULL;
+}
+
+/* The array, moved where needed so that more pointers fit; NULL: out of memory, and the array is as it was. */
+static void *grown(void *array, size_t *capacity, size_t count, size_t more) {
+    if (more > SIZE_MAX / sizeof(void *) / 2 - count)
+        return NULL;
+    size_t wanted = *capacity == 0 ? 16 : *capacity;
+    while (wanted < count + more)
+        wanted *= 2;
+    if (wanted == *capacity)
+        return array;
+    void *moved = realloc(array, wanted * sizeof(void *));
+    if (moved != NULL)
+        *capacity = wanted;
+    return moved;
+}
+
+static bool make_room_for_user(poplin_memory *memory) {
+    poplin_memory_user **users = grown(memory->users, &memory->capacity, memory->count, 1);
+    if (users != NULL)
+        memory->users = users;
+    return users != NULL;
+}
+
+static bool make_room_for_messages(poplin_memory_user *user, size_t more) {
+    poplin_stored **messages = grown(user->messages, &user->capacity, user->count, more);
+    if (messages != NULL)
+        user->messages = messages;
+    return messages != NULL;
+}
+
+/* With the lock held. The user is taken over only where this returns OK. */
+static int put_in(poplin_memory *memory, poplin_memory_user *user) {
+    bool found;
+    size_t place = find_place(memory, (poplin_slice){user->name, user->name_size}, &found);
+    if (found)
+        return POPLIN_ERR_STATE;
+    if (!make_room_for_user(memory))
+        return POPLIN_ERR_NOMEM;
+    poplin_memory_user **at = memory->users + place;
+    memmove(at + 1, at, (memory->count - place) * sizeof *at);
+    *at = user;
+    memory->count++;
     return POPLIN_OK;
 }
 
-size_t poplin_memory_count(const poplin_memory *memory, const char *name) {
-    const struct user *user = find_user(memory, name, strlen(name));
-    return user == NULL ? 0 : user->count;
+int poplin_memory_add_user(poplin_memory *memory, poplin_slice name, poplin_slice password) {
+    poplin_memory_user *user = user_new(name, password);
+    if (user == NULL)
+        return POPLIN_ERR_NOMEM;
+    poplin_memory_lock(memory);
+    int status = put_in(memory, user);
+    poplin_memory_unlock(memory);
+    if (status != POPLIN_OK)
+        poplin_memory_user_release(user);
+    return status;
 }
 
-/* ---- the backend ---- */
-
-/*
- * The same work whatever the outcome and whether there is such a user or not, so that timing tells nobody which
- * names exist or how far a guess was right (T-USR-1, T-CMP-1). The NUL behind the password keeps size + 1 above 0.
- */
-static bool password_is_right(const struct user *user, poplin_slice given) {
-    const char *kept = user == NULL ? "" : user->password;
-    size_t kept_size = user == NULL ? 0 : user->password_size;
-    size_t difference = (user == NULL) | (kept_size ^ given.size);
-    for (size_t i = 0; i < given.size; i++)
-        difference |= (unsigned char)(kept[i % (kept_size + 1)] ^ given.data[i]);
-    return difference == 0;
-}
-
-static void check(void *context, poplin_server *server, poplin_request request, poplin_slice name,
-                  poplin_slice password) {
-    if (password_is_right(find_user(context, name.data, name.size), password))
-        (void)poplin_server_accept(server, request);
-    else
-        (void)poplin_server_refuse(server, request, POPLIN_ERR_AUTH, NULL);
-}
-
-static void free_snapshot(struct snapshot *snapshot) {
-    for (size_t i = 0; i < snapshot->count; i++)
-        message_release(snapshot->messages[i]);
-    free(snapshot);
-}
-
-static struct snapshot *take_snapshot(struct user *user) {
-    struct snapshot *snapshot = malloc(sizeof *snapshot + user->count * sizeof(struct message *));
-    if (snapshot == NULL)
+/* With the lock held. NULL: there is none of this name. */
+static poplin_memory_user *take_out(poplin_memory *memory, poplin_slice name) {
+    bool found;
+    size_t place = find_place(memory, name, &found);
+    if (!found)
         return NULL;
-    snapshot->user = user;
-    snapshot->count = user->count;
-    for (size_t i = 0; i < user->count; i++) {
-        snapshot->messages[i] = user->messages[i];
-        snapshot->messages[i]->references++;
-    }
-    return snapshot;
+    poplin_memory_user **at = memory->users + place;
+    poplin_memory_user *user = *at;
+    memory->count--;
+    memmove(at, at + 1, (memory->count - place) * sizeof *at);
+    return user;
 }
 
-static poplin_listing *list(const struct snapshot *snapshot) {
-    poplin_listing *listings = malloc((snapshot->count + 1) * sizeof *listings);
-    for (size_t i = 0; listings != NULL && i < snapshot->count; i++) {
-        const struct message *message = snapshot->messages[i];
-        listings[i] = (poplin_listing){{message->unique_id, strlen(message->unique_id)}, message->octets};
+int poplin_memory_remove_user(poplin_memory *memory, poplin_slice name) {
+    poplin_memory_lock(memory);
+    poplin_memory_user *user = take_out(memory, name);
+    if (user != NULL) {
+        for (size_t i = 0; i < user->count; i++)
+            user->messages[i]->removed = true;
+        poplin_memory_sweep(user);
     }
-    return listings;
+    poplin_memory_unlock(memory);
+    if (user == NULL)
+        return POPLIN_ERR_REFUSED;
+    poplin_memory_user_release(user);
+    return POPLIN_OK;
 }
 
-static void maildrop(void *context, poplin_server *server, poplin_request request, poplin_slice name) {
-    struct user *user = find_user(context, name.data, name.size);
-    if (user == NULL) {
-        (void)poplin_server_refuse(server, request, POPLIN_ERR_AUTH, NULL);
+/* ---- the whole ---- */
+
+int poplin_memory_new(poplin_memory **memory) {
+    poplin_memory *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return POPLIN_ERR_NOMEM;
+    int status = POPLIN_OK;
+    if (getrandom(&made->prefix, sizeof made->prefix, 0) != (ssize_t)sizeof made->prefix)
+        status = POPLIN_ERR_IO;
+    else if (pthread_mutex_init(&made->lock, NULL) != 0)
+        status = POPLIN_ERR_NOMEM;
+    if (status != POPLIN_OK) {
+        free(made);
+        return status;
+    }
+    made->limit = DEFAULT_LIMIT;
+    *memory = made;
+    return POPLIN_OK;
+}
+
+void poplin_memory_free(poplin_memory *memory) {
+    if (memory == NULL)
         return;
-    }
-    struct snapshot *snapshot = take_snapshot(user);
-    poplin_listing *listings = snapshot == NULL ? NULL : list(snapshot);
-    if (listings == NULL)
-        (void)poplin_server_refuse(server, request, POPLIN_ERR_TEMPORARY, NULL);
-    if (snapshot != NULL &&
-        (listings == NULL || poplin_server_open(server, request, snapshot, listings, snapshot->count) != POPLIN_OK))
-        free_snapshot(snapshot);
-    free(listings);
+    for (size_t i = 0; i < memory->count; i++)
+        poplin_memory_user_release(memory->users[i]);
+    free(memory->users);
+    (void)pthread_mutex_destroy(&memory->lock);
+    free(memory);
 }
 
-static void body_released(void *context, const void *data) {
-    (void)data;
-    message_release(context);
+void poplin_memory_limit(poplin_memory *memory, size_t octets) {
+    poplin_memory_lock(memory);
+    memory->limit = octets;
+    poplin_memory_unlock(memory);
 }
 
-static void body(void *context, poplin_server *server, poplin_request request, void *opened, size_t index,
-                 poplin_slice unique_id) {
-    (void)context, (void)unique_id;
-    struct snapshot *snapshot = opened;
-    struct message *message = snapshot->messages[index];
-    if (message->removed) {
-        (void)poplin_server_refuse(server, request, POPLIN_ERR_REFUSED, "the message is no longer there");
-        return;
-    }
-    message->references++;
-    (void)poplin_server_body(server, request, message->data, message->size, body_released, message);
+size_t poplin_memory_get_limit(poplin_memory *memory) {
+    poplin_memory_lock(memory);
+    size_t limit = memory->limit;
+    poplin_memory_unlock(memory);
+    return limit;
 }
 
-static void remove_marked(struct user *user) {
+/* ---- delivering and removing ---- */
+
+static void append(poplin_memory *memory, poplin_memory_user *user, poplin_stored *message) {
+    (void)snprintf(message->unique_id, sizeof message->unique_id, "%016" PRIx64 ".%" PRIu64, memory->prefix,
+                   ++memory->delivered);
+    user->messages[user->count++] = message;
+}
+
+int poplin_memory_append(poplin_memory *memory, poplin_slice name, poplin_stored *const *messages, size_t count) {
+    poplin_memory_user *user = poplin_memory_find(memory, name);
+    if (user == NULL)
+        return POPLIN_ERR_REFUSED;
+    if (!make_room_for_messages(user, count))
+        return POPLIN_ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        append(memory, user, messages[i]);
+    return POPLIN_OK;
+}
+
+int poplin_memory_deliver(poplin_memory *memory, poplin_slice name, const void *data, size_t size,
+                          char unique_id[POPLIN_UNIQUE_ID_MAX + 1]) {
+    if (size > poplin_memory_get_limit(memory))
+        return POPLIN_ERR_LIMIT;
+    poplin_stored *message = poplin_stored_new(data, size);
+    if (message == NULL)
+        return POPLIN_ERR_NOMEM;
+    poplin_memory_lock(memory);
+    int status = poplin_memory_append(memory, name, &message, 1);
+    if (status == POPLIN_OK && unique_id != NULL)
+        memcpy(unique_id, message->unique_id, sizeof message->unique_id);
+    poplin_memory_unlock(memory);
+    if (status != POPLIN_OK)
+        poplin_stored_release(message);
+    return status;
+}
+
+void poplin_memory_sweep(poplin_memory_user *user) {
     size_t kept = 0;
     for (size_t i = 0; i < user->count; i++) {
         if (user->messages[i]->removed)
-            message_release(user->messages[i]);
+            poplin_stored_release(user->messages[i]);
         else
             user->messages[kept++] = user->messages[i];
     }
     user->count = kept;
 }
 
-static void commit(void *context, poplin_server *server, poplin_request request, void *opened, const size_t *indexes,
-                   const poplin_slice *unique_ids, size_t count) {
-    (void)context, (void)unique_ids;
-    struct snapshot *snapshot = opened;
-    for (size_t i = 0; i < count; i++)
-        snapshot->messages[indexes[i]]->removed = true;
-    remove_marked(snapshot->user);
-    (void)poplin_server_accept(server, request);
+static bool is_known_as(const poplin_stored *message, poplin_slice unique_id) {
+    return strlen(message->unique_id) == unique_id.size &&
+           memcmp(message->unique_id, unique_id.data, unique_id.size) == 0;
 }
 
-static void close_maildrop(void *context, void *opened, const poplin_session_end *end) {
-    (void)context, (void)end;
-    free_snapshot(opened);
+int poplin_memory_remove(poplin_memory *memory, poplin_slice name, poplin_slice unique_id) {
+    int status = POPLIN_ERR_REFUSED;
+    poplin_memory_lock(memory);
+    poplin_memory_user *user = poplin_memory_find(memory, name);
+    for (size_t i = 0; user != NULL && status != POPLIN_OK && i < user->count; i++) {
+        if (!is_known_as(user->messages[i], unique_id))
+            continue;
+        user->messages[i]->removed = true;
+        poplin_memory_sweep(user);
+        status = POPLIN_OK;
+    }
+    poplin_memory_unlock(memory);
+    return status;
 }
 
-static const poplin_backend backend = {
-    .check = check, .maildrop = maildrop, .body = body, .commit = commit, .close = close_maildrop};
+/* ---- looking ---- */
 
-const poplin_backend *poplin_memory_backend(void) {
-    return &backend;
+size_t poplin_memory_count(poplin_memory *memory, poplin_slice name) {
+    poplin_memory_lock(memory);
+    const poplin_memory_user *user = poplin_memory_find(memory, name);
+    size_t count = user == NULL ? 0 : user->count;
+    poplin_memory_unlock(memory);
+    return count;
+}
+
+poplin_memory_list *poplin_memory_snapshot(const poplin_memory_user *user) {
+    poplin_memory_list *list = malloc(sizeof *list + user->count * sizeof(poplin_stored *));
+    if (list == NULL)
+        return NULL;
+    list->count = user->count;
+    for (size_t i = 0; i < user->count; i++) {
+        list->messages[i] = user->messages[i];
+        atomic_fetch_add_explicit(&list->messages[i]->references, 1, memory_order_relaxed);
+    }
+    return list;
+}
+
+int poplin_memory_list_new(poplin_memory *memory, poplin_slice name, poplin_memory_list **list) {
+    poplin_memory_lock(memory);
+    const poplin_memory_user *user = poplin_memory_find(memory, name);
+    poplin_memory_list *taken = user == NULL ? NULL : poplin_memory_snapshot(user);
+    poplin_memory_unlock(memory);
+    if (taken == NULL)
+        return user == NULL ? POPLIN_ERR_REFUSED : POPLIN_ERR_NOMEM;
+    *list = taken;
+    return POPLIN_OK;
+}
+
+size_t poplin_memory_list_count(const poplin_memory_list *list) {
+    return list->count;
+}
+
+poplin_memory_message poplin_memory_list_get(const poplin_memory_list *list, size_t index) {
+    const poplin_stored *message = list->messages[index];
+    return (poplin_memory_message){message->unique_id, message->octets, {message->data, message->size}};
+}
+
+void poplin_memory_list_free(poplin_memory *memory, poplin_memory_list *list) {
+    (void)memory;
+    if (list == NULL)
+        return;
+    for (size_t i = 0; i < list->count; i++)
+        poplin_stored_release(list->messages[i]);
+    free(list);
 }

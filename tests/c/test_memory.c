@@ -16,7 +16,7 @@ static int set_up_with(void **state, enum poplin_lock lock) {
     poplin_server_config config;
     assert_int_equal(poplin_loop_new(&fixture->loop), POPLIN_OK);
     assert_int_equal(poplin_memory_new(&fixture->memory), POPLIN_OK);
-    assert_int_equal(poplin_memory_add_user(fixture->memory, "alice", "secret"), POPLIN_OK);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("alice"), SLICE("secret")), POPLIN_OK);
     poplin_server_config_init(&config);
     config.lock = lock;
     assert_int_equal(
@@ -45,7 +45,7 @@ static int tear_down(void **state) {
 }
 
 static void deliver(struct fixture *fixture, const char *text, char *unique_id) {
-    assert_int_equal(poplin_memory_deliver(fixture->memory, "alice", text, strlen(text), unique_id), POPLIN_OK);
+    assert_int_equal(poplin_memory_deliver(fixture->memory, SLICE("alice"), text, strlen(text), unique_id), POPLIN_OK);
 }
 
 static void dial(struct fixture *fixture, struct raw *peer) {
@@ -54,14 +54,14 @@ static void dial(struct fixture *fixture, struct raw *peer) {
 
 static void test_users_are_added_once_and_mail_goes_to_users_only(void **state) {
     struct fixture *fixture = *state;
-    assert_int_equal(poplin_memory_add_user(fixture->memory, "alice", "other"), POPLIN_ERR_STATE);
-    assert_int_equal(poplin_memory_add_user(fixture->memory, "al", "x"), POPLIN_OK);
-    assert_int_equal(poplin_memory_add_user(fixture->memory, "alices", "x"), POPLIN_OK);
-    assert_int_equal(poplin_memory_deliver(fixture->memory, "bob", "x", 1, NULL), POPLIN_ERR_REFUSED);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("alice"), SLICE("other")), POPLIN_ERR_STATE);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("al"), SLICE("x")), POPLIN_OK);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("alices"), SLICE("x")), POPLIN_OK);
+    assert_int_equal(poplin_memory_deliver(fixture->memory, SLICE("bob"), "x", 1, NULL), POPLIN_ERR_REFUSED);
     deliver(fixture, "one", NULL);
-    assert_int_equal(poplin_memory_count(fixture->memory, "alice"), 1);
-    assert_int_equal(poplin_memory_count(fixture->memory, "al"), 0);
-    assert_int_equal(poplin_memory_count(fixture->memory, "bob"), 0);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 1);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("al")), 0);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("bob")), 0);
 }
 
 /* holds: T-USR-1 S, T-CMP-1 B */
@@ -154,7 +154,7 @@ static void test_mail_delivered_during_a_session_is_for_the_next(void **state) {
     raw_expect(&peer, "+OK");
     raw_expect_closed(&peer);
     raw_close(&peer);
-    assert_int_equal(poplin_memory_count(fixture->memory, "alice"), 1);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 1);
     dial(fixture, &peer);
     raw_login(&peer, "alice", "secret");
     raw_say(&peer, "RETR 1\r\n");
@@ -187,7 +187,7 @@ static void test_what_another_session_removed_is_refused(void **state) {
     raw_expect(&two, "+OK");
     raw_close(&one);
     raw_close(&two);
-    assert_int_equal(poplin_memory_count(fixture->memory, "alice"), 1);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 1);
 }
 
 /* A body on its way outlives its message: the address sanitizer would tell. */
@@ -209,7 +209,7 @@ static void test_a_removed_message_is_sent_to_its_end(void **state) {
     raw_say(&quick, "DELE 1\r\nQUIT\r\n");
     raw_expect(&quick, "+OK");
     raw_expect(&quick, "+OK");
-    assert_int_equal(poplin_memory_count(fixture->memory, "alice"), 0);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 0);
     raw_close(&quick);
     assert_int_equal(raw_skip_lines(&slow), LINES);
     raw_close(&slow);
@@ -236,7 +236,126 @@ static void test_ten_thousand_messages(void **state) {
     raw_expect(&peer, "+OK");
     raw_expect_closed(&peer);
     raw_close(&peer);
-    assert_int_equal(poplin_memory_count(fixture->memory, "alice"), 5000);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 5000);
+}
+
+static void remove_message(struct fixture *fixture, const char *unique_id, int status) {
+    assert_int_equal(
+        poplin_memory_remove(fixture->memory, SLICE("alice"), (poplin_slice){unique_id, strlen(unique_id)}), status);
+}
+
+static void test_what_the_owner_removes_is_refused_at_once(void **state) {
+    struct fixture *fixture = *state;
+    char ids[3][POPLIN_UNIQUE_ID_MAX + 1];
+    struct raw peer;
+    deliver(fixture, "one", ids[0]);
+    deliver(fixture, "two", ids[1]);
+    deliver(fixture, "three", ids[2]);
+    dial(fixture, &peer);
+    raw_login(&peer, "alice", "secret");
+    remove_message(fixture, ids[1], POPLIN_OK);
+    remove_message(fixture, ids[1], POPLIN_ERR_REFUSED);
+    remove_message(fixture, "", POPLIN_ERR_REFUSED);
+    assert_int_equal(poplin_memory_remove(fixture->memory, SLICE("bob"), SLICE("x")), POPLIN_ERR_REFUSED);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 2);
+    raw_say(&peer, "RETR 2\r\nRETR 3\r\nDELE 2\r\nDELE 1\r\nQUIT\r\n");
+    raw_expect(&peer, "-ERR");
+    raw_expect(&peer, "+OK");
+    raw_expect(&peer, "three");
+    raw_expect(&peer, ".");
+    for (int i = 0; i < 3; i++)
+        raw_expect(&peer, "+OK");
+    raw_expect_closed(&peer);
+    raw_close(&peer);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 1);
+}
+
+/* The session holds on to its maildrop, the name is free at once, and what the session commits is not the new user's. */
+static void test_a_user_is_removed_while_a_session_goes_on(void **state) {
+    struct fixture *fixture = *state;
+    struct raw old, fresh;
+    deliver(fixture, "one", NULL);
+    deliver(fixture, "two", NULL);
+    dial(fixture, &old);
+    raw_login(&old, "alice", "secret");
+    assert_int_equal(poplin_memory_remove_user(fixture->memory, SLICE("alice")), POPLIN_OK);
+    assert_int_equal(poplin_memory_remove_user(fixture->memory, SLICE("alice")), POPLIN_ERR_REFUSED);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("alice"), SLICE("changed")), POPLIN_OK);
+    deliver(fixture, "new", NULL);
+    raw_say(&old, "STAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n");
+    raw_expect(&old, "+OK 2 ");
+    raw_expect(&old, "-ERR");
+    raw_expect(&old, "+OK");
+    raw_expect(&old, "+OK");
+    raw_expect_closed(&old);
+    raw_close(&old);
+    dial(fixture, &fresh);
+    raw_login(&fresh, "alice", "changed");
+    raw_say(&fresh, "RETR 1\r\n");
+    raw_expect(&fresh, "+OK");
+    raw_expect(&fresh, "new");
+    raw_close(&fresh);
+}
+
+static void test_a_removed_user_cannot_log_in(void **state) {
+    struct fixture *fixture = *state;
+    struct raw peer;
+    dial(fixture, &peer);
+    raw_expect(&peer, "+OK");
+    raw_say(&peer, "USER alice\r\n");
+    raw_expect(&peer, "+OK");
+    assert_int_equal(poplin_memory_remove_user(fixture->memory, SLICE("alice")), POPLIN_OK);
+    raw_say(&peer, "PASS secret\r\n");
+    raw_expect(&peer, "-ERR [AUTH]");
+    raw_close(&peer);
+}
+
+static void test_names_and_passwords_may_hold_any_octet(void **state) {
+    struct fixture *fixture = *state;
+    poplin_slice odd = SLICE("al\0ice"), empty = {NULL, 0};
+    assert_int_equal(poplin_memory_add_user(fixture->memory, odd, SLICE("p\0q")), POPLIN_OK);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("al\0ic"), empty), POPLIN_OK);
+    assert_int_equal(poplin_memory_add_user(fixture->memory, odd, empty), POPLIN_ERR_STATE);
+    assert_int_equal(poplin_memory_deliver(fixture->memory, odd, NULL, 0, NULL), POPLIN_OK);
+    assert_int_equal(poplin_memory_count(fixture->memory, odd), 1);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("al")), 0);
+    assert_int_equal(poplin_memory_remove_user(fixture->memory, odd), POPLIN_OK);
+    assert_int_equal(poplin_memory_count(fixture->memory, odd), 0);
+}
+
+static void test_a_message_over_the_limit_is_not_taken(void **state) {
+    struct fixture *fixture = *state;
+    char unique_id[POPLIN_UNIQUE_ID_MAX + 1] = "as it was";
+    poplin_memory_limit(fixture->memory, 4);
+    deliver(fixture, "four", NULL);
+    assert_int_equal(poplin_memory_deliver(fixture->memory, SLICE("alice"), "fives", 5, unique_id), POPLIN_ERR_LIMIT);
+    assert_string_equal(unique_id, "as it was");
+    poplin_memory_limit(fixture->memory, 5);
+    deliver(fixture, "fives", NULL);
+    assert_int_equal(poplin_memory_count(fixture->memory, SLICE("alice")), 2);
+}
+
+/* A list is of one moment, and holds on to its messages: the address sanitizer would tell. */
+static void test_a_list_stays_as_it_was_taken(void **state) {
+    struct fixture *fixture = *state;
+    char id[POPLIN_UNIQUE_ID_MAX + 1];
+    poplin_memory_list *list = NULL;
+    assert_int_equal(poplin_memory_list_new(fixture->memory, SLICE("bob"), &list), POPLIN_ERR_REFUSED);
+    assert_null(list);
+    deliver(fixture, "one\n", id);
+    deliver(fixture, "two", NULL);
+    assert_int_equal(poplin_memory_list_new(fixture->memory, SLICE("alice"), &list), POPLIN_OK);
+    deliver(fixture, "three", NULL);
+    assert_int_equal(poplin_memory_remove_user(fixture->memory, SLICE("alice")), POPLIN_OK);
+    assert_int_equal(poplin_memory_list_count(list), 2);
+    poplin_memory_message first = poplin_memory_list_get(list, 0);
+    assert_string_equal(first.unique_id, id);
+    assert_int_equal(first.octets, 5);
+    assert_int_equal(first.data.size, 4);
+    assert_memory_equal(first.data.data, "one\n", 4);
+    assert_memory_equal(poplin_memory_list_get(list, 1).data.data, "two", 3);
+    poplin_memory_list_free(fixture->memory, list);
+    poplin_memory_list_free(fixture->memory, NULL);
 }
 
 int main(void) {
@@ -249,6 +368,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_another_session_removed_is_refused, set_up_unlocked, tear_down),
         cmocka_unit_test_setup_teardown(test_a_removed_message_is_sent_to_its_end, set_up_unlocked, tear_down),
         cmocka_unit_test_setup_teardown(test_ten_thousand_messages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_the_owner_removes_is_refused_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_user_is_removed_while_a_session_goes_on, set_up_unlocked, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_removed_user_cannot_log_in, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_and_passwords_may_hold_any_octet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_message_over_the_limit_is_not_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_list_stays_as_it_was_taken, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,9 @@
  *
  * Users are added with their passwords, messages delivered to them; each message gets a unique-id that is never
  * used again. A session sees the messages that were there when it opened; a message that is removed during a
- * session is refused when it is asked for. It all belongs to the loop's thread (from another: poplin_loop_post).
+ * session is refused when it is asked for.
+ *
+ * It has a lock of its own: every function but poplin_memory_free may be called from any thread, while servers use it.
  */
 #ifndef POPLIN_MEMORY_H
 #define POPLIN_MEMORY_H
@@ -25,18 +27,59 @@ POPLIN_API void poplin_memory_free(poplin_memory *memory);
 /* The backend to give to poplin_server_new, with memory as context. */
 POPLIN_API const poplin_backend *poplin_memory_backend(void);
 
+/*
+ * The largest message that is taken from now on (default 256 MiB): a program under test that delivers without end, or a wrong
+ * path, fails instead of filling the machine.
+ */
+POPLIN_API void poplin_memory_limit(poplin_memory *memory, size_t octets);
+
 /* Adds a user. The strings are copied. STATE: there is one of this name; NOMEM. */
-POPLIN_API int poplin_memory_add_user(poplin_memory *memory, const char *user, const char *password);
+POPLIN_API int poplin_memory_add_user(poplin_memory *memory, poplin_slice user, poplin_slice password);
+
+/*
+ * Removes a user and the messages. Sessions that have the maildrop open go on, with every message gone. REFUSED: no such
+ * user.
+ */
+POPLIN_API int poplin_memory_remove_user(poplin_memory *memory, poplin_slice user);
 
 /*
  * Delivers a message, copied; its line ends may be LF or CRLF. unique_id (may be NULL) gets what it is known by,
- * ended by NUL. REFUSED: no such user; NOMEM.
+ * ended by NUL. REFUSED: no such user; LIMIT: too large; NOMEM.
  */
-POPLIN_API int poplin_memory_deliver(poplin_memory *memory, const char *user, const void *data, size_t size,
+POPLIN_API int poplin_memory_deliver(poplin_memory *memory, poplin_slice user, const void *data, size_t size,
                                      char unique_id[POPLIN_UNIQUE_ID_MAX + 1]);
 
+/*
+ * Delivers what is at path: a file with one message; an mbox (a file that begins with "From ": RFC 4155, its ">From " lines
+ * unquoted as in mboxrd); a Maildir (new and cur); any other folder, each of its regular files a message, links to such files too,
+ * but for names that begin with a dot. In the order of names (octet by octet) in a folder, cur before new in a Maildir, of the file in
+ * an mbox. All or nothing. *count (may be NULL) gets how many.
+ * REFUSED: no such user; IO: it cannot be read, *error (may be NULL) says what and why; LIMIT; NOMEM.
+ */
+POPLIN_API int poplin_memory_load(poplin_memory *memory, poplin_slice user, const char *path, size_t *count,
+                                  poplin_error *error);
+
+/* Removes a message now, whoever has it open. REFUSED: no such user or message. */
+POPLIN_API int poplin_memory_remove(poplin_memory *memory, poplin_slice user, poplin_slice unique_id);
+
 /* How many messages the user has now; 0 as well where there is no such user. */
-POPLIN_API size_t poplin_memory_count(const poplin_memory *memory, const char *user);
+POPLIN_API size_t poplin_memory_count(poplin_memory *memory, poplin_slice user);
+
+/* A user's messages as they are at one moment, in the order of delivery. */
+typedef struct poplin_memory_list poplin_memory_list;
+
+typedef struct poplin_memory_message {
+    const char *unique_id;
+    uint64_t octets;   /* as sent by POP3 */
+    poplin_slice data; /* as delivered */
+} poplin_memory_message;
+
+/* Takes the list, which holds on to its messages until it is freed. REFUSED: no such user; NOMEM. */
+POPLIN_API int poplin_memory_list_new(poplin_memory *memory, poplin_slice user, poplin_memory_list **list);
+POPLIN_API size_t poplin_memory_list_count(const poplin_memory_list *list);
+POPLIN_API poplin_memory_message poplin_memory_list_get(const poplin_memory_list *list, size_t index);
+/* NULL is allowed as list. */
+POPLIN_API void poplin_memory_list_free(poplin_memory *memory, poplin_memory_list *list);
 
 #ifdef __cplusplus
 }
