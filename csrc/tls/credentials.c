@@ -4,6 +4,7 @@
 #include "tls/credentials.h"
 
 #include <errno.h>
+#include <gnutls/ocsp.h>
 #include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,4 +198,36 @@ int poplin_tls_server_credentials_pem(poplin_slice cert, poplin_slice key, popli
     pem cert_pem = {datum_of(cert), "the certificate text"};
     pem key_pem = key.size > 0 ? (pem){datum_of(key), "the key text"} : cert_pem;
     return finish(add_key(made, &cert_pem, &key_pem, error), made, credentials);
+}
+
+/* What GnuTLS says of it: 0, or its error. */
+static int try_response(const gnutls_datum_t *der) {
+    gnutls_ocsp_resp_t parsed;
+    int code = gnutls_ocsp_resp_init(&parsed);
+    if (code < 0)
+        return code;
+    code = gnutls_ocsp_resp_import(parsed, der);
+    gnutls_ocsp_resp_deinit(parsed);
+    return code;
+}
+
+/*
+ * Whether it fits the certificate, and whether it is good news, is for clients to find out: GnuTLS staples neither a stale
+ * response nor one that says "revoked" unless it is told not to look, and then it takes any octets.
+ */
+int poplin_tls_server_credentials_staple(poplin_tls_credentials *credentials, poplin_slice response,
+                                         poplin_error *error) {
+    if (!credentials->server)
+        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "only servers staple an OCSP response");
+    gnutls_datum_t der = datum_of(response);
+    int code = try_response(&der);
+    gnutls_certificate_set_flags(credentials->certificates, GNUTLS_CERTIFICATE_SKIP_OCSP_RESPONSE_CHECK);
+    if (code >= 0)
+        code = gnutls_certificate_set_ocsp_status_request_mem(credentials->certificates, &der, 0, GNUTLS_X509_FMT_DER);
+    if (code >= 0)
+        return POPLIN_OK;
+    if (code == GNUTLS_E_MEMORY_ERROR)
+        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                              "the OCSP response cannot be used; it must be DER: %s", gnutls_strerror(code));
 }

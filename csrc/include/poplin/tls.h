@@ -45,6 +45,13 @@ POPLIN_API int poplin_tls_server_credentials(const char *cert_file, const char *
 POPLIN_API int poplin_tls_server_credentials_pem(poplin_slice cert, poplin_slice key,
                                                  poplin_tls_credentials **credentials, poplin_error *error);
 
+/*
+ * Staples an OCSP response (DER, RFC 6066 section 8) to the certificate of a server's credentials, to be done before they are
+ * used. What it says is not looked at. CERTIFICATE: it is no OCSP response; STATE: a client's credentials.
+ */
+POPLIN_API int poplin_tls_server_credentials_staple(poplin_tls_credentials *credentials, poplin_slice response,
+                                                    poplin_error *error);
+
 /* One more owner. Returns credentials. */
 POPLIN_API poplin_tls_credentials *poplin_tls_credentials_ref(poplin_tls_credentials *credentials);
 
@@ -61,7 +68,47 @@ typedef struct poplin_tls_throwaway {
     char *ca_pem;
     char *cert_pem;
     char *key_pem;
+    char *staple; /* an OCSP response, DER, of staple_size octets, for a revoked certificate; else NULL */
+    size_t staple_size;
 } poplin_tls_throwaway;
+
+/* What is wrong with a certificate that a client must refuse, or nothing. */
+#define POPLIN_BLEMISH_TABLE(X) \
+    X(NONE, "none", "nothing: it is good") \
+    X(EXPIRED, "expired", "its validity ended yesterday") \
+    X(NOT_YET_VALID, "not-yet-valid", "its validity begins tomorrow") \
+    X(WRONG_HOST, "wrong-host", "it is for another name, wrong.invalid") \
+    X(UNKNOWN_ROOT, "unknown-root", "a CA signed it that is not the one given out") \
+    X(SELF_SIGNED, "self-signed", "it signed itself") \
+    X(WEAK_KEY, "weak-key", "its RSA key has 1024 bits") \
+    X(WRONG_PURPOSE, "wrong-purpose", "it is for clients only") \
+    X(REVOKED, "revoked", "the OCSP response that is stapled to it says so") \
+    X(NAME_ONLY_IN_CN, "name-only-in-cn", "its names stand in the subject's CN and in no subjectAltName")
+
+enum poplin_blemish {
+#define POPLIN_BLEMISH_ENUM(name, word, meaning) POPLIN_BLEMISH_##name,
+    POPLIN_BLEMISH_TABLE(POPLIN_BLEMISH_ENUM)
+#undef POPLIN_BLEMISH_ENUM
+        POPLIN_BLEMISH_COUNT
+};
+
+/* The word, "expired", and what it means; NULL for a number that is none. Static. */
+POPLIN_API const char *poplin_blemish_word(enum poplin_blemish blemish);
+POPLIN_API const char *poplin_blemish_meaning(enum poplin_blemish blemish);
+
+/* A throw-away CA that lives on, for several certificates. Belongs to one thread at a time. */
+typedef struct poplin_tls_authority poplin_tls_authority;
+
+/* NOMEM: out of memory, or GnuTLS cannot make one. */
+POPLIN_API int poplin_tls_authority_new(poplin_tls_authority **authority);
+POPLIN_API void poplin_tls_authority_free(poplin_tls_authority *authority);
+
+/*
+ * Issues a server certificate for these names, with this blemish; ca_pem is the authority's own certificate in each case. Failures as
+ * poplin_tls_throwaway_new; STATE: a number that is no blemish.
+ */
+POPLIN_API int poplin_tls_authority_issue(poplin_tls_authority *authority, enum poplin_blemish blemish,
+                                          const char *const *names, size_t count, poplin_tls_throwaway *throwaway);
 
 POPLIN_API int poplin_tls_throwaway_new(const char *const *names, size_t count, poplin_tls_throwaway *throwaway);
 POPLIN_API void poplin_tls_throwaway_free(poplin_tls_throwaway *throwaway);
