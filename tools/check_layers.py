@@ -33,7 +33,10 @@ PUBLIC = {
     "link": "loop",
     "server": "loop",
     "questions": "loop",
+    "tap": "loop",
+    "background": "loop",
     "memory": "maildrop",
+    "testkit": "testkit",
 }
 """Each public header, with the layer that it belongs to."""
 
@@ -43,7 +46,9 @@ FOREIGN = {
     r"uv\.h": ["loop"],
     r"lua|lauxlib\.h": ["bindings/lua"],
     r"Python\.h": ["bindings/python"],
-    r"sys/socket\.h|netdb\.h|netinet/|poll\.h|pthread\.h|sys/un\.h": ["loop", "bindings/lua", "bindings/python"],
+    r"sys/socket\.h|netdb\.h|netinet/|sys/un\.h": ["loop", "bindings/lua", "bindings/python"],
+    r"poll\.h": ["loop", "testkit", "bindings/lua", "bindings/python"],
+    r"pthread\.h": ["loop", "maildrop", "testkit", "bindings/lua", "bindings/python"],
 }
 """Headers that only these layers may include."""
 

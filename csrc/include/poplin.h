@@ -4,6 +4,7 @@
 #ifndef POPLIN_H
 #define POPLIN_H
 
+#include <poplin/background.h>
 #include <poplin/client.h>
 #include <poplin/link.h>
 #include <poplin/loop.h>
@@ -12,6 +13,8 @@
 #include <poplin/server.h>
 #include <poplin/session.h>
 #include <poplin/status.h>
+#include <poplin/tap.h>
+#include <poplin/testkit.h>
 #include <poplin/tls.h>
 #include <poplin/types.h>
 #include <poplin/url.h>

@@ -1,6 +1,6 @@
 /*
- * linked.h - what the tests of calls and series share: a link that is open, in TRANSACTION, with a scripted peer at its
- * other end, in clear or under TLS.
+ * linked.h - what the tests of links, calls and series share: a link with a scripted peer at its other end, in clear or
+ * under TLS, that opens as the test says.
  */
 #ifndef LINKED_H
 #define LINKED_H
@@ -59,6 +59,7 @@ static inline void linked_use_tls(struct linked *linked) {
     poplin_tls_throwaway_free(&throwaway);
     linked->config.credentials = linked->trust;
     linked->config.host = "pop.example.org";
+    linked->config.loopback_protected = false;
     linked->config.client.tls = POPLIN_TLS_IMPLICIT;
 }
 
@@ -84,16 +85,37 @@ static inline int linked_opened(struct linked *linked) {
     return status;
 }
 
-/* Opened as far as the capabilities; login may be NULL. */
-static inline void linked_greet(struct linked *linked, const poplin_credentials *login) {
+/* The link is on its way to be opened; login may be NULL. */
+static inline void linked_begin(struct linked *linked, const poplin_credentials *login) {
     assert_int_equal(poplin_link_open(linked->loop, &linked->config, login, &linked->link), POPLIN_OK);
     linked->config.descriptor = -1;
     poplin_link_on_ready(linked->link, linked_go_on_opening, linked->link);
-    if (linked->identity)
-        peer_shake(&linked->peer, linked->identity);
+}
+
+/* The peer greets and tells its capabilities. */
+static inline void linked_say_hello(struct linked *linked) {
     peer_say(&linked->peer, "+OK ready\r\n");
     peer_hear(&linked->peer, "CAPA\r\n");
-    peer_say(&linked->peer, "+OK\r\nSASL PLAIN\r\nPIPELINING\r\nRESP-CODES\r\nUIDL\r\nTOP\r\n.\r\n");
+    peer_say(&linked->peer, "+OK\r\nSASL PLAIN\r\nPIPELINING\r\nRESP-CODES\r\nSTLS\r\nUIDL\r\nTOP\r\n.\r\n");
+}
+
+/* Opened as far as the capabilities; login may be NULL. */
+static inline void linked_greet(struct linked *linked, const poplin_credentials *login) {
+    linked_begin(linked, login);
+    if (linked->identity)
+        peer_shake(&linked->peer, linked->identity);
+    linked_say_hello(linked);
+}
+
+/* Opened as far as the command STLS, which the peer has not answered. */
+static inline void linked_begin_stls(struct linked *linked) {
+    const poplin_credentials login = {SLICE("alice"), SLICE("secret")};
+
+    linked_use_tls(linked);
+    linked->config.client.tls = POPLIN_TLS_STLS;
+    linked_begin(linked, &login);
+    linked_say_hello(linked);
+    peer_hear(&linked->peer, "STLS\r\n");
 }
 
 static inline void linked_open(struct linked *linked) {
@@ -103,6 +125,44 @@ static inline void linked_open(struct linked *linked) {
     peer_hear(&linked->peer, "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
     peer_say(&linked->peer, "+OK\r\n");
     assert_int_equal(linked_opened(linked), POPLIN_OK);
+}
+
+/* ---- events ---- */
+
+static inline void linked_submit(struct linked *linked, enum poplin_verb verb, uint32_t number, uint64_t tag) {
+    const poplin_command command = {.verb = verb, .number = number};
+
+    assert_int_equal(poplin_link_submit(linked->link, &command, tag), POPLIN_OK);
+}
+
+/* The next event, or the failure that comes instead. */
+static inline int linked_event(struct linked *linked, poplin_client_event *event) {
+    int status;
+
+    while ((status = poplin_link_next(linked->link, event)) == POPLIN_NEED_INPUT)
+        linked_wait(linked);
+    return status;
+}
+
+static inline poplin_client_event linked_expect(struct linked *linked, enum poplin_client_event_kind kind) {
+    poplin_client_event event;
+
+    assert_int_equal(linked_event(linked, &event), POPLIN_OK);
+    assert_int_equal(event.kind, kind);
+    return event;
+}
+
+/* The next event is that the link fails, which every later one is too. */
+static inline void linked_expect_failure(struct linked *linked, int status, const char *reason) {
+    poplin_client_event event;
+
+    assert_int_equal(linked_event(linked, &event), status);
+    const poplin_error *error = poplin_link_error(linked->link);
+    assert_non_null(error);
+    assert_int_equal(error->status, status);
+    if (!strstr(error->reason, reason))
+        fail_msg("\"%s\" is not in \"%s\"", reason, error->reason);
+    assert_int_equal(poplin_link_next(linked->link, &event), status);
 }
 
 /* ---- calls ---- */

@@ -1,55 +1,14 @@
 /*
  * test_allocation.c - memory runs out in either machine, at each allocation in turn: it is told, and nothing is lost,
- * used after it is gone, or half done. The linker puts the functions below in the place of the C library's.
+ * used after it is gone, or half done.
  */
-#include "support.h"
+#include "failing.h"
+#include "fault_support.h"
 
 #include <poplin/client.h>
 #include <poplin/session.h>
 
 #include "wire/grammar.h"
-
-static size_t allocations, failing; /* counted from 1; 0: none fails */
-
-static bool runs_out(void) {
-    return ++allocations == failing;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size) {
-    return runs_out() ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size) {
-    return runs_out() ? NULL : __real_calloc(count, size);
-}
-
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size) {
-    return runs_out() ? NULL : __real_realloc(memory, size);
-}
-
-/* Plays until no allocation fails any more. */
-static void assert_told_at_each_allocation(int (*play)(void)) {
-    size_t played = 0;
-
-    do {
-        allocations = 0;
-        failing = ++played;
-        int status = play();
-
-        if (allocations >= failing)
-            assert_int_equal(status, POPLIN_ERR_NOMEM);
-        else
-            assert_int_equal(status, POPLIN_OK);
-    } while (allocations >= failing);
-    assert_true(played > 10);
-    failing = 0;
-}
 
 /* ---- the client ---- */
 
@@ -150,6 +109,8 @@ static int answer(poplin_session *session, const poplin_session_event *event) {
         return poplin_session_open(session, event->question, listings, COUNT_OF(listings), NULL);
     case POPLIN_SESSION_BODY:
         return poplin_session_body(session, event->question, ".\n", 2, true);
+    case POPLIN_SESSION_COMMAND:
+        return event->command->verb == POPLIN_UIDL ? poplin_session_substitute(session, SLICE("TOP 2 1")) : POPLIN_OK;
     default:
         return POPLIN_OK;
     }
@@ -181,7 +142,7 @@ static int say(poplin_session *session, const char *text) {
     return status;
 }
 
-static int play_session(void) {
+static int play(bool watched) {
     static const char *const lines[] = {"AUTH PLAIN\r\n", "AHQAdA==\r\n", "LIST\r\n",
                                         "RETR 2\r\n",     "UIDL\r\n",     "DELE 1\r\n"};
     poplin_session_config config;
@@ -189,6 +150,7 @@ static int play_session(void) {
 
     poplin_session_config_init(&config);
     config.link_protected = true;
+    config.watched = watched;
     int status = poplin_session_new(&config, &session);
 
     for (size_t i = 0; status == POPLIN_OK && i < COUNT_OF(lines); i++)
@@ -204,16 +166,70 @@ static int play_session(void) {
     return status;
 }
 
+static int play_session(void) {
+    return play(false);
+}
+
+static int play_watched_session(void) {
+    return play(true);
+}
+
 /* holds: T-API-5 S */
 static void session_tells_that_memory_ran_out(void **state) {
     (void)state;
     assert_told_at_each_allocation(play_session);
+    assert_told_at_each_allocation(play_watched_session);
+}
+
+/* ---- faults ---- */
+
+static int play_exchange(poplin_faults *faults) {
+    static const uint32_t marked[] = {1, 3};
+    const poplin_tap_command command = {.verb = POPLIN_LIST, .line = SLICE("LIST")};
+    const poplin_occasion occasion = {
+        .command = "LIST", .line = &command, .user = SLICE("alice"), .marked = marked, .marked_count = 2};
+    poplin_play *play = NULL;
+    int status = poplin_faults_choose(faults, &occasion, &play);
+
+    if (status == POPLIN_OK)
+        status = poplin_play_reply(play, SLICE("+OK 1 message\r\n2 "), false);
+    if (status == POPLIN_OK)
+        status = poplin_play_reply(play, SLICE("120\r\n.\r\n"), true);
+    poplin_play_free(play);
+    return status;
+}
+
+static int play_faults(void) {
+    static const char *const texts[] = {
+        ("LIST show_deleted guess_sizes status=+OK add=x duplicate_line=1 long_line=600 unstuff=all insert=a garbage=9 "
+         "cut=700"),
+        "LIST refuse=later nth=2 name=second",
+        "* run=RETR append=b nth=3 delay=1 drop_after=3",
+    };
+    poplin_faults *faults = poplin_faults_new();
+    int status = faults != NULL ? POPLIN_OK : POPLIN_ERR_NOMEM;
+
+    for (size_t i = 0; i < COUNT_OF(texts) && status == POPLIN_OK; i++)
+        status = poplin_faults_add_text(faults, texts[i], NULL);
+    if (status == POPLIN_OK)
+        status = poplin_faults_add_profile(faults, "header-lines-counted", NULL);
+    for (size_t i = 0; i < 3 && status == POPLIN_OK; i++)
+        status = play_exchange(faults);
+    poplin_faults_free(faults);
+    return status;
+}
+
+/* holds: T-API-5 S */
+static void faults_tell_that_memory_ran_out(void **state) {
+    (void)state;
+    assert_told_at_each_allocation(play_faults);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(client_tells_that_memory_ran_out),
         cmocka_unit_test(session_tells_that_memory_ran_out),
+        cmocka_unit_test(faults_tell_that_memory_ran_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,7 +380,7 @@ static void deliver(struct script *script) {
         script->sizes[i] = below(script, 3) == 0 ? below(script, 30) : below(script, script->variant->largest);
         script->contents[i] = make_content(&script->sizes[i], script->seed);
         assert_int_equal(
-            poplin_memory_deliver(script->served->memory, "alice", script->contents[i], script->sizes[i], NULL),
+            poplin_memory_deliver(script->served->memory, SLICE("alice"), script->contents[i], script->sizes[i], NULL),
             POPLIN_OK);
     }
 }

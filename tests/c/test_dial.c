@@ -15,14 +15,10 @@
 #include "loop/deadline.h"
 #include "loop/dial.h"
 #include "loop/resolve.h"
+#include "still_clock.h"
 #include "support.h"
 
 /* ---- the replaced resolver ---- */
-
-/* Time stands still but for poplin_loop_advance: libuv's clock is replaced for the whole executable. */
-uint64_t uv_hrtime(void) {
-    return 5000000000;
-}
 
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate = PTHREAD_COND_INITIALIZER;
