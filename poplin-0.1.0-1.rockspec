@@ -24,8 +24,13 @@ build = {
       ["poplin"] = "lua/poplin/init.lua",
       ["poplin.client"] = "lua/poplin/client.lua",
       ["poplin.server"] = "lua/poplin/server.lua",
+      ["poplin.settings"] = "lua/poplin/settings.lua",
       ["poplin.task"] = "lua/poplin/task.lua",
       ["poplin.testing"] = "lua/poplin/testing.lua",
+      ["poplin.testing.certificate"] = "lua/poplin/testing/certificate.lua",
+      ["poplin.testing.fault"] = "lua/poplin/testing/fault.lua",
+      ["poplin.testing.server"] = "lua/poplin/testing/server.lua",
+      ["poplin.testing.session"] = "lua/poplin/testing/session.lua",
     },
     lib = {
       ["poplin.core"] = "build/rock/lua/poplin/core.so",

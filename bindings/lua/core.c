@@ -2,6 +2,7 @@
  * core.c - the module poplin.core: its functions, and its types.
  */
 #include <string.h>
+#include <time.h>
 
 #include "core.h"
 
@@ -16,6 +17,14 @@ void poplin_lua_type(lua_State *L, const char *name, const luaL_Reg *methods) {
 /* core.finalizing(): true inside a finalizer, where Lua allows nothing to be asked of its collector. */
 static int finalizing(lua_State *L) {
     lua_pushboolean(L, lua_gc(L, LUA_GCCOUNT) < 0);
+    return 1;
+}
+
+/* core.now(): milliseconds of a clock that nothing sets or moves. */
+static int now(lua_State *L) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    lua_pushinteger(L, (lua_Integer)time.tv_sec * 1000 + time.tv_nsec / 1000000);
     return 1;
 }
 
@@ -71,9 +80,17 @@ int luaopen_poplin_core(lua_State *L) {
         {"open", poplin_lua_link_open},
         {"server", poplin_lua_server_new},
         {"error", poplin_lua_new_error},
-        {"certificate", poplin_lua_certificate},
+        {"background", poplin_lua_background_new},
+        {"memory", poplin_lua_memory_new},
+        {"testkit", poplin_lua_testkit_new},
+        {"authority", poplin_lua_authority_new},
+        {"attacks", poplin_lua_attacks},
+        {"blemishes", poplin_lua_blemishes},
+        {"fault_settings", poplin_lua_fault_settings},
+        {"quirks", poplin_lua_quirks},
         {"parse_url", parse_url},
         {"finalizing", finalizing},
+        {"now", now},
         {"same_secret", same_secret},
         {NULL, NULL},
     };
@@ -85,7 +102,11 @@ int luaopen_poplin_core(lua_State *L) {
     poplin_lua_series_type(L);
     poplin_lua_listing_type(L);
     poplin_lua_server_type(L);
-    poplin_lua_certificate_type(L);
+    poplin_lua_authority_type(L);
+    poplin_lua_background_type(L);
+    poplin_lua_memory_type(L);
+    poplin_lua_record_type(L);
+    poplin_lua_testkit_type(L);
     luaL_newlib(L, functions);
     set_integer(L, "TLS_IMPLICIT", POPLIN_TLS_IMPLICIT);
     set_integer(L, "TLS_STLS", POPLIN_TLS_STLS);

@@ -2,8 +2,9 @@
  * core.h - what the files of the Lua module share: its objects, and how they fail.
  *
  * The module is poplin.core, the part that Lua code cannot do. Three rules hold everywhere in it. Nothing waits and
- * nothing yields: a method that is not ready answers false, and Lua code steps the loop and asks again. Nothing calls
- * into Lua, so no error and no yield crosses the core. A lua_State is taken at each call and never kept.
+ * nothing yields: a method that is not ready answers false, and Lua code steps the loop and asks again; only what belongs
+ * to a server on a thread of its own may block. Nothing calls into Lua, so no error and no yield crosses the core. A
+ * lua_State is taken at each call and never kept.
  *
  * Lua's own functions may leave by longjmp when memory is short; so each userdata is made first and owns what is
  * then put into it.
@@ -25,6 +26,12 @@
 #define POPLIN_LUA_SERVER "poplin.core.server"
 #define POPLIN_LUA_ERROR "poplin.error"
 #define POPLIN_LUA_CERTIFICATE "poplin.certificate"
+#define POPLIN_LUA_AUTHORITY "poplin.authority"
+#define POPLIN_LUA_BACKGROUND "poplin.core.background"
+#define POPLIN_LUA_MEMORY "poplin.core.memory"
+#define POPLIN_LUA_MEMORY_LIST "poplin.core.memory.list"
+#define POPLIN_LUA_RECORD "poplin.core.record"
+#define POPLIN_LUA_TESTKIT "poplin.core.testkit"
 
 typedef struct poplin_lua_loop poplin_lua_loop;
 
@@ -89,6 +96,9 @@ void poplin_lua_settings(lua_State *L, int index, const poplin_lua_setting *sett
 /* The slice of the string at index; {NULL, 0} for nil. Raises for anything else. */
 poplin_slice poplin_lua_slice(lua_State *L, int index);
 
+/* The string at index, which holds no NUL; raises for anything else. */
+const char *poplin_lua_text(lua_State *L, int index);
+
 /* Pushes a slice as a string. */
 void poplin_lua_push_slice(lua_State *L, poplin_slice slice);
 
@@ -106,16 +116,32 @@ void poplin_lua_series_type(lua_State *L);
 void poplin_lua_listing_type(lua_State *L);
 void poplin_lua_server_type(lua_State *L);
 void poplin_lua_error_type(lua_State *L);
-void poplin_lua_certificate_type(lua_State *L);
+void poplin_lua_authority_type(lua_State *L);
+void poplin_lua_background_type(lua_State *L);
+void poplin_lua_memory_type(lua_State *L);
+void poplin_lua_record_type(lua_State *L);
+void poplin_lua_testkit_type(lua_State *L);
 
 /* Functions of the module: see the files that they stand in. */
 int poplin_lua_loop_new(lua_State *L);
 int poplin_lua_link_open(lua_State *L);
 int poplin_lua_server_new(lua_State *L);
-int poplin_lua_certificate(lua_State *L);
+int poplin_lua_authority_new(lua_State *L);
+int poplin_lua_background_new(lua_State *L);
+int poplin_lua_memory_new(lua_State *L);
+int poplin_lua_testkit_new(lua_State *L);
+int poplin_lua_attacks(lua_State *L);
+int poplin_lua_blemishes(lua_State *L);
+int poplin_lua_fault_settings(lua_State *L);
+int poplin_lua_quirks(lua_State *L);
 
-/* The loop at index; raises where there is none. */
+/* What stands at index; raises where there is none, or it was finalized. */
 poplin_lua_loop *poplin_lua_check_loop(lua_State *L, int index);
+poplin_memory *poplin_lua_check_memory(lua_State *L, int index);
+poplin_testkit *poplin_lua_check_testkit(lua_State *L, int index);
+
+/* Makes the userdata of a record, still empty, and pushes it. */
+poplin_record **poplin_lua_record_new(lua_State *L);
 
 /* Notes that a link is ready, and takes that back. */
 void poplin_lua_loop_ready(poplin_lua_link *link);

@@ -9,77 +9,53 @@ poplin_lua_server *poplin_lua_check_server(lua_State *L) {
 
 /* ---- making ---- */
 
-/* All that core.server takes. */
-typedef struct wishes {
-    poplin_server_config config;
-    const char *cert_file;
-    const char *key_file;
-    poplin_slice cert_pem;
-    poplin_slice key_pem;
-} wishes;
-
-#define SETTING(name, kind, member) \
-    { name, POPLIN_LUA_##kind, offsetof(wishes, member) }
-static const poplin_lua_setting settings[] = {
-    SETTING("host", STRING, config.host),
-    SETTING("port", U16, config.port),
-    SETTING("path", STRING, config.path),
-    SETTING("mode", INT, config.tls),
-    SETTING("lock", INT, config.lock),
-    SETTING("loopback_protected", BOOL, config.loopback_protected),
-    SETTING("max_sessions", SIZE, config.max_sessions),
-    SETTING("inactivity_ms", U32, config.inactivity_ms),
-    SETTING("greeting", STRING, config.session.greeting),
-    SETTING("allow_cleartext", BOOL, config.session.allow_cleartext),
-    SETTING("cert_file", STRING, cert_file),
-    SETTING("key_file", STRING, key_file),
-    SETTING("cert_pem", SLICE, cert_pem),
-    SETTING("key_pem", SLICE, key_pem),
-    {NULL, POPLIN_LUA_BOOL, 0},
-};
-#undef SETTING
-
-static int make_credentials(wishes *wanted, poplin_error *error) {
-    if (wanted->cert_file != NULL) {
-        return poplin_tls_server_credentials(wanted->cert_file, wanted->key_file, &wanted->config.credentials, error);
-    }
-    if (wanted->cert_pem.data != NULL) {
-        return poplin_tls_server_credentials_pem(wanted->cert_pem, wanted->key_pem, &wanted->config.credentials, error);
-    }
-    return POPLIN_OK;
-}
-
 static poplin_lua_server *new_server(lua_State *L) {
-    poplin_lua_server *self = lua_newuserdatauv(L, sizeof *self, 2);
+    poplin_lua_server *self = lua_newuserdatauv(L, sizeof *self, 4);
     *self = (poplin_lua_server){0};
     luaL_setmetatable(L, POPLIN_LUA_SERVER);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, POPLIN_LUA_SERVER_LOOP);
     lua_newtable(L);
     lua_setiuservalue(L, -2, POPLIN_LUA_SERVER_LENT);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, -2, POPLIN_LUA_SERVER_KIT);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, POPLIN_LUA_SERVER_MEMORY);
     return self;
 }
 
-/* core.server(loop, settings): a server that listens and accepts, or nil and an error. */
+/* Listens, over memory or, where that is NULL, with questions. */
+static int listen_on(poplin_loop *loop, poplin_lua_server *self, poplin_lua_serving *wanted, poplin_memory *memory,
+                     poplin_error *error) {
+    const poplin_backend *backend = memory != NULL ? poplin_memory_backend() : poplin_questions_backend();
+    int status = memory != NULL ? POPLIN_OK : poplin_questions_new(&self->questions);
+    if (status == POPLIN_OK) {
+        status = poplin_lua_serving_credentials(wanted, error);
+    }
+    if (status == POPLIN_OK) {
+        void *context = memory != NULL ? (void *)memory : (void *)self->questions;
+        status = poplin_server_new(loop, &wanted->config, backend, context, &self->server, error);
+        poplin_tls_credentials_free(wanted->config.credentials);
+    }
+    if (status == POPLIN_OK) {
+        error->status = status = poplin_server_start(self->server);
+    }
+    return status;
+}
+
+/*
+ * core.server(loop, settings, kit or nil, memory or nil): a server that listens and accepts, or nil and an error.
+ * With memory there are no questions.
+ */
 int poplin_lua_server_new(lua_State *L) {
     poplin_lua_loop *loop = poplin_lua_check_loop(L, 1);
     poplin_error error = {.status = POPLIN_ERR_NOMEM};
-    wishes wanted = {.cert_file = NULL};
-    poplin_server_config_init(&wanted.config);
-    poplin_lua_settings(L, 2, settings, &wanted);
+    poplin_lua_serving wanted;
+    lua_settop(L, 4);
+    poplin_lua_serving_read(L, 2, 3, &wanted);
+    poplin_memory *memory = lua_isnil(L, 4) ? NULL : poplin_lua_check_memory(L, 4);
     poplin_lua_server *self = new_server(L);
-    int status = poplin_questions_new(&self->questions);
-    if (status == POPLIN_OK) {
-        status = make_credentials(&wanted, &error);
-    }
-    if (status == POPLIN_OK) {
-        status = poplin_server_new(loop->loop, &wanted.config, poplin_questions_backend(), self->questions,
-                                   &self->server, &error);
-        poplin_tls_credentials_free(wanted.config.credentials);
-    }
-    if (status == POPLIN_OK) {
-        error.status = status = poplin_server_start(self->server);
-    }
+    int status = listen_on(loop->loop, self, &wanted, memory, &error);
     return status == POPLIN_OK ? 1 : poplin_lua_fail(L, &error);
 }
 

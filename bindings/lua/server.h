@@ -1,5 +1,6 @@
 /*
- * server.h - the type server, which three files share: server.c makes and ends it, questions.c asks, answers.c answers.
+ * server.h - the type server, which three files share: server.c makes and ends it, questions.c asks, answers.c answers;
+ * and what a server is told to be, which serving.c reads for it and for the type background.
  *
  * The core lends what it sends: a body's string stays in a table of the server, its second user value, until the core
  * has given it back.
@@ -10,16 +11,16 @@
 #include "core.h"
 
 /* The user values of a server. */
-enum { POPLIN_LUA_SERVER_LOOP = 1, POPLIN_LUA_SERVER_LENT = 2 };
+enum { POPLIN_LUA_SERVER_LOOP = 1, POPLIN_LUA_SERVER_LENT, POPLIN_LUA_SERVER_KIT, POPLIN_LUA_SERVER_MEMORY };
 
 typedef struct poplin_lua_loan poplin_lua_loan;
 
 typedef struct poplin_lua_server {
-    poplin_server *server; /* NULL: stopped; questions are left all the same */
-    poplin_questions *questions;
-    poplin_question question;  /* the one that is being put into Lua's terms */
-    bool asked;                /* it has not been told whole yet: Lua ran out of memory over it */
-    poplin_lua_loan *returned; /* strings that may be let go */
+    poplin_server *server;       /* NULL: stopped; questions are left all the same */
+    poplin_questions *questions; /* NULL: none are asked, since the maildrops are in memory */
+    poplin_question question;    /* the one that is being put into Lua's terms */
+    bool asked;                  /* it has not been told whole yet: Lua ran out of memory over it */
+    poplin_lua_loan *returned;   /* strings that may be let go */
 } poplin_lua_server;
 
 /* The server at index 1. */
@@ -31,5 +32,23 @@ void poplin_lua_let_go(lua_State *L, poplin_lua_server *self);
 /* The methods that the other two files bring. */
 int poplin_lua_question(lua_State *L);
 extern const luaL_Reg poplin_lua_answers[];
+
+/* ---- serving.c ---- */
+
+/* All that core.server and core.background take. */
+typedef struct poplin_lua_serving {
+    poplin_server_config config;
+    const char *cert_file;
+    const char *key_file;
+    poplin_slice cert_pem;
+    poplin_slice key_pem;
+    poplin_slice staple;
+} poplin_lua_serving;
+
+/* Reads the settings at index, and the testkit at kit, nil: none. Raises where something does not fit. */
+void poplin_lua_serving_read(lua_State *L, int index, int kit, poplin_lua_serving *wanted);
+
+/* Makes the credentials that are wished for: config.credentials, which the caller frees; NULL: no TLS. */
+int poplin_lua_serving_credentials(poplin_lua_serving *wanted, poplin_error *error);
 
 #endif

@@ -79,6 +79,14 @@ poplin_slice poplin_lua_slice(lua_State *L, int index) {
     return slice;
 }
 
+const char *poplin_lua_text(lua_State *L, int index) {
+    size_t size = 0;
+    luaL_checktype(L, index, LUA_TSTRING);
+    const char *text = lua_tolstring(L, index, &size);
+    luaL_argcheck(L, strlen(text) == size, index, "it holds a NUL");
+    return text;
+}
+
 void poplin_lua_push_slice(lua_State *L, poplin_slice slice) {
     lua_pushlstring(L, slice.data == NULL ? "" : slice.data, slice.size);
 }

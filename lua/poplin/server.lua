@@ -5,6 +5,7 @@
 -- called one after the other, close last.
 
 local core = require "poplin.core"
+local settings = require "poplin.settings"
 local task = require "poplin.task"
 
 local Server = { __name = "poplin.server" }
@@ -252,65 +253,34 @@ end
 
 -- ---- making and ending ----
 
-local SETTINGS = {
-  "host", "port", "path", "greeting", "max_sessions", "allow_cleartext", "loopback_protected", "cert_file",
-  "key_file", "cert_pem", "key_pem",
-}
-
-local function mode_of(tls, certified)
-  local modes = {
-    auto = certified and core.TLS_IMPLICIT or core.TLS_NEVER,
-    implicit = core.TLS_IMPLICIT, stls = core.TLS_STLS, never = core.TLS_NEVER,
-  }
-  local mode = modes[tls]
-  if not mode then
-    error("poplin.serve: tls must be 'auto', 'implicit', 'stls' or 'never'", 0)
-  elseif certified == (mode == core.TLS_NEVER) then
-    error("poplin.serve: tls = '" .. tls .. "' " .. (certified and "with" or "without") .. " a certificate", 0)
-  end
-  return mode
-end
-
-local function settings_of(backend)
-  local certified = backend.cert_file ~= nil or backend.cert_pem ~= nil
-  if not certified and (backend.key_file ~= nil or backend.key_pem ~= nil) then
-    error("poplin.serve: a key without a certificate", 0)
-  end
-  local settings = { mode = mode_of(backend.tls or "auto", certified) }
-  for _, name in ipairs(SETTINGS) do
-    settings[name] = backend[name]
-  end
-  settings.lock = backend.exclusive == false and core.LOCK_NONE or core.LOCK_EXCLUSIVE
-  settings.inactivity_ms = backend.inactivity and math.tointeger(math.floor(backend.inactivity * 1000 + 0.5))
-  return settings
-end
-
-local function url_of(backend, mode, port)
-  local host = backend.host or "127.0.0.1"
-  if host:find(":", 1, true) then
-    host = "[" .. host .. "]"
-  end
-  return (mode == core.TLS_IMPLICIT and "pop3s" or "pop3") .. "://" .. host .. ":" .. port
-end
-
---- Listens and serves, as long as something drives: a server, or nil and an error. See docs/lua.md for the options.
-function Server.serve(backend)
-  if type(backend) ~= "table" or type(backend.maildrop) ~= "function"
-    or not (type(backend.password) == "function" or type(backend.authenticate) == "function") then
-    error("poplin.serve: a table is needed with the functions maildrop, and password or authenticate", 2)
-  end
-  local settings = settings_of(backend)
-  local server, err = core.server(task.loop(), settings)
+--- Listens and serves, as long as something drives: a server, or nil and an error. `of` are settings of
+-- poplin.settings; `kit` a testkit or nil. `backend` has the script's functions; nil: `memory` has the maildrops.
+function Server.open(of, backend, kit, memory)
+  local server, err = core.server(task.loop(), of, kit, memory)
   if not server then
     return nil, err
   end
   local self = setmetatable({
     _core = server, _backend = backend, _drops = {}, _last_id = 0,
-    errors = {}, path = backend.path, port = server:port(),
+    errors = {}, path = of.path, port = server:port(),
   }, Server)
-  self.url = not self.path and url_of(backend, settings.mode, self.port) or nil
+  self.url = settings.url(of, self.port)
   task.add_server(self)
   return self
+end
+
+--- Raises unless `backend` is a table with the functions that a server needs.
+function Server.check_backend(who, backend)
+  if type(backend) ~= "table" or type(backend.maildrop) ~= "function"
+    or not (type(backend.password) == "function" or type(backend.authenticate) == "function") then
+    error(who .. ": a table is needed with the functions maildrop, and password or authenticate", 3)
+  end
+end
+
+--- Serves a script's functions: a server, or nil and an error. See docs/lua.md for the options.
+function Server.serve(backend)
+  Server.check_backend("poplin.serve", backend)
+  return Server.open(settings.of("poplin.serve", backend), backend)
 end
 
 --- How many sessions are open.

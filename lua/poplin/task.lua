@@ -25,6 +25,8 @@ local current -- the task that was resumed last and that still runs
 local driving = false
 local waiting = {} -- a link's id -> the tasks that wait for it
 local queue, first, last = {}, 1, 0 -- tasks to be resumed, first come, first served
+local watching = {} -- tasks that wait for whatever happens next, each until its `deadline`
+local unsettled = false -- one of them has gone on, which may be what another waits for
 local servers = {} -- those that run; a new table at each change, so that it can be walked meanwhile
 local alive = 0 -- tasks that have not finished
 local spawned = 0 -- those of them that the script spawned
@@ -146,19 +148,19 @@ function task.check()
   end
 end
 
--- One step of the loop, and all that comes of it.
-local function turn(milliseconds)
-  local events = task.loop()
-  assert(events:step(first <= last and 0 or milliseconds))
-  for _, server in ipairs(servers) do
-    server:answer()
+-- How long the next step may wait, where it is allowed so many milliseconds (-1: any).
+local function patience(milliseconds)
+  if first <= last or unsettled then
+    return 0
   end
-  for id in events.ready, events do
-    if waiting[id] then
-      wake(waiting[id])
-      waiting[id] = nil
-    end
+  for _, watcher in ipairs(watching) do
+    local left = math.max(watcher.deadline - core.now(), 0)
+    milliseconds = milliseconds < 0 and left or math.min(milliseconds, left)
   end
+  return milliseconds
+end
+
+local function resume_queue()
   local final = last
   while first <= final do
     local next_task = queue[first]
@@ -168,6 +170,37 @@ local function turn(milliseconds)
       resume(next_task)
     end
   end
+end
+
+-- They look last, at what all others have done.
+local function resume_watchers()
+  local woken = table.move(watching, 1, #watching, 1, {})
+  for _, watcher in ipairs(woken) do
+    watcher.deadline = nil
+  end
+  wake(watching)
+  resume_queue()
+  unsettled = false
+  for _, watcher in ipairs(woken) do
+    unsettled = unsettled or not watcher.deadline
+  end
+end
+
+-- One step of the loop, and all that comes of it.
+local function turn(milliseconds)
+  local events = task.loop()
+  assert(events:step(patience(milliseconds)))
+  for _, server in ipairs(servers) do
+    server:answer()
+  end
+  for id in events.ready, events do
+    if waiting[id] then
+      wake(waiting[id])
+      waiting[id] = nil
+    end
+  end
+  resume_queue()
+  resume_watchers()
 end
 
 -- An error here is none of a task's: Ctrl-C, or no memory.
@@ -195,6 +228,27 @@ function task.wait(link)
   if not ok then
     link:cancel() -- an interrupted wait: without QUIT, so that nothing is deleted
     error(problem, 0)
+  end
+end
+
+--- Waits until the driver has handled whatever happens next, for so many milliseconds at most. To be called again until
+-- that was what is wanted.
+function task.watch(milliseconds)
+  task.check()
+  if not current then
+    drive(milliseconds)
+    return
+  end
+  current.deadline = core.now() + milliseconds
+  table.insert(watching, current)
+  coroutine.yield(PAUSE)
+end
+
+--- Raises an error where a call must not block: in a task, whose fellows would stand still.
+function task.check_blocking()
+  task.check()
+  if current then
+    error("poplin: a server with background = true is for scripts that block, and a task must not; use one without", 0)
   end
 end
 
@@ -287,7 +341,7 @@ end
 --- Seconds after which `step` must be called even if the descriptor stays silent; nil: never. It is to be asked anew
 -- after every call to poplin.
 function task.timeout()
-  local milliseconds = first <= last and 0 or task.loop():timeout()
+  local milliseconds = patience(task.loop():timeout())
   if milliseconds >= 0 then
     return milliseconds / 1000
   end

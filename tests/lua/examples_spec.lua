@@ -43,6 +43,14 @@ describe("README", function()
   end)
 end)
 
+describe("the sample project", function()
+  it("passes its own tests", function()
+    local ok, said = run("sh -c 'cd examples/lua-mailfetch && lua5.4 $(command -v busted) -o plainTerminal'")
+    assert.is_true(ok, said)
+    assert.is_truthy(said:find("6 successes / 0 failures / 0 errors", 1, true), said)
+  end)
+end)
+
 describe("the examples", function()
   local folder, remove, pid, server, url
   local mail = { "examples/mail/01-plain.eml", "examples/mail/04-attachment.eml", "examples/mail/06-leading-dots.eml" }

@@ -1,0 +1,65 @@
+--- Throw-away CAs and certificates, good ones and bad ones.
+
+local core = require "poplin.core"
+
+local certificates = {}
+
+local NAMES = { "localhost", "127.0.0.1", "::1" }
+
+local CA = { __name = "poplin.testing.ca" }
+CA.__index = CA
+
+-- Host names, and a table with the rest, in any order.
+local function arguments(...)
+  local names, blemish = {}, "none"
+  for _, argument in ipairs { ... } do
+    if type(argument) == "table" then
+      for name in pairs(argument) do
+        if name ~= "blemish" then
+          error("unknown option of a certificate: " .. tostring(name), 3)
+        end
+      end
+      blemish = argument.blemish or blemish
+    else
+      table.insert(names, argument)
+    end
+  end
+  if not certificates.BLEMISHES[blemish] then
+    error("no such blemish: " .. tostring(blemish) .. "; poplin.testing.BLEMISHES has them all", 3)
+  end
+  return names[1] and names or NAMES, blemish
+end
+
+--- A server certificate for these host names and IP addresses ("localhost" and the loopback addresses where there are
+-- none), with `{ blemish = … }` a bad one: a table of PEM texts, ca_pem for the client, cert_pem and key_pem for the
+-- server, and the OCSP response to staple where the blemish needs one. nil and an error where a name is none.
+function CA:certificate(...)
+  local names, blemish = arguments(...)
+  local ca_pem, cert_pem, key_pem, staple = self._authority:issue(blemish, table.unpack(names))
+  if not ca_pem then
+    return nil, cert_pem
+  end
+  return { ca_pem = ca_pem, cert_pem = cert_pem, key_pem = key_pem, staple = staple }
+end
+
+--- A throw-away CA, for several certificates.
+function certificates.ca()
+  local authority, err = core.authority()
+  return authority and setmetatable({ _authority = authority }, CA), err
+end
+
+--- One certificate of a CA of its own, as CA:certificate.
+function certificates.certificate(...)
+  local ca, err = certificates.ca()
+  if not ca then
+    return nil, err
+  end
+  return ca:certificate(...)
+end
+
+certificates.BLEMISHES = {}
+for _, row in ipairs(core.blemishes()) do
+  certificates.BLEMISHES[row[1]] = row[2]
+end
+
+return certificates
