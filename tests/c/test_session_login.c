@@ -104,6 +104,16 @@ static void no_password_is_looked_at_on_a_bare_link(void **state) {
     assert_string_equal(host_events(&h), "");
 }
 
+/* holds: T-RES-8 S */
+static void nobody_is_anonymous_unasked(void **state) {
+    (void)state;
+    start_and_skip_greeting();
+    host_say(&h, "CAPA\r\n");
+    assert_null(strstr(host_heard(&h), "ANONYMOUS"));
+    expect(&h, "AUTH ANONYMOUS c2lyaGM=\r\nSTAT\r\n", "-ERR unknown mechanism\r\n-ERR log in first\r\n");
+    assert_string_equal(host_events(&h), "");
+}
+
 /* holds: POP-TLS-1 S, POP-TLS-17 S */
 static void implicit_tls_permits_passwords(void **state) {
     const poplin_tls_facts facts = {0};
@@ -364,6 +374,7 @@ int main(void) {
         SESSION_TEST(refused_login_says_why_and_goes_back),
         SESSION_TEST(refusal_of_a_login_carries_the_code_that_fits),
         SESSION_TEST(no_password_is_looked_at_on_a_bare_link),
+        SESSION_TEST(nobody_is_anonymous_unasked),
         SESSION_TEST(implicit_tls_permits_passwords),
         SESSION_TEST(owner_may_allow_cleartext_or_forbid_a_method),
         SESSION_TEST(capa_in_both_states),

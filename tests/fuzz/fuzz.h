@@ -4,6 +4,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,12 @@
     } while (0)
 
 /* The fuzzer's octets, taken from the front; at their end every choice is 0. */
-typedef struct tape {
+typedef struct fuzz_tape {
     const uint8_t *data;
     size_t size;
-} tape;
+} fuzz_tape;
 
-static inline uint8_t take(tape *tape) {
+static inline uint8_t take(fuzz_tape *tape) {
     if (tape->size == 0)
         return 0;
     tape->size--;
@@ -36,16 +37,16 @@ static inline uint8_t take(tape *tape) {
 }
 
 /* A number below bound, which is at most 256. */
-static inline size_t choose(tape *tape, size_t bound) {
+static inline size_t choose(fuzz_tape *tape, size_t bound) {
     return take(tape) % bound;
 }
 
-static inline bool flip(tape *tape) {
+static inline bool flip(fuzz_tape *tape) {
     return (take(tape) & 1) != 0;
 }
 
 /* Octets as they stand on the tape, fewer than bound. */
-static inline poplin_slice take_octets(tape *tape, size_t bound) {
+static inline poplin_slice take_octets(fuzz_tape *tape, size_t bound) {
     size_t size = choose(tape, bound);
 
     if (size > tape->size)
@@ -74,6 +75,24 @@ static inline bool contains(poplin_slice text, const char *part) {
 static inline void put(poplin_buffer *buffer, poplin_slice text) {
     CHECK(poplin_buffer_append(buffer, text.data, text.size) == POPLIN_OK);
 }
+
+/* Octets that the heap has given out; the sanitizer has a heap of its own. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+static inline size_t allocated(void) {
+    return __sanitizer_get_current_allocated_bytes();
+}
+#else
+static inline size_t allocated(void) {
+    struct mallinfo2 heap = mallinfo2();
+
+    return heap.uordblks + heap.hblkhd;
+}
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,10 +11,8 @@
 
 enum { MEMORY_MAX = 1 << 20 }; /* what a machine with the limits below may hold */
 
-size_t __sanitizer_get_current_allocated_bytes(void);
-
 struct run {
-    tape tape;
+    fuzz_tape tape;
     bool cut;  /* the server's octets are lent one by one */
     bool idle; /* the host pulls only so many events after each piece, and so the two runs may differ */
     poplin_client_config config;
@@ -287,7 +285,7 @@ static void log_in(struct run *run) {
 }
 
 static void play(struct run *run) {
-    size_t before = __sanitizer_get_current_allocated_bytes();
+    size_t before = allocated();
 
     configure(run);
     CHECK(poplin_client_new(&run->config, &run->client) == POPLIN_OK);
@@ -302,7 +300,7 @@ static void play(struct run *run) {
         log_in(run);
     while (run->tape.size > 0 && !run->over)
         step(run);
-    CHECK(__sanitizer_get_current_allocated_bytes() < before + MEMORY_MAX + run->history.capacity + run->sent.capacity);
+    CHECK(allocated() < before + MEMORY_MAX + run->history.capacity + run->sent.capacity);
     poplin_client_free(run->client);
     give_back(run);
 }

@@ -15,7 +15,7 @@
 enum { TEXT_MAX = 256, STEPS_MAX = 1 << 16, PAUSE_MARK = 0x1000000 };
 
 struct run {
-    tape tape;
+    fuzz_tape tape;
     bool cut; /* replies come and go in single octets */
     poplin_faults *faults;
     poplin_buffer seen; /* octets and, between them, everything else that happened */

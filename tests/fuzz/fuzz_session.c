@@ -16,10 +16,8 @@ enum {
     MEMORY_MAX = 1 << 19 /* what a session with the limits below may hold */
 };
 
-size_t __sanitizer_get_current_allocated_bytes(void);
-
 struct run {
-    tape tape;
+    fuzz_tape tape;
     bool cut;  /* the client's octets are lent one by one */
     bool free; /* the host answers, drains and pulls as the tape says; else at once, and the two runs must agree */
     poplin_session_config config;
@@ -439,14 +437,13 @@ static void configure(struct run *run) {
 }
 
 static void play(struct run *run) {
-    size_t before = __sanitizer_get_current_allocated_bytes();
+    size_t before = allocated();
 
     configure(run);
     CHECK(poplin_session_new(&run->config, &run->session) == POPLIN_OK);
     while (run->tape.size > 0 && !run->over)
         step(run);
-    CHECK(__sanitizer_get_current_allocated_bytes() <
-          before + MEMORY_MAX + run->history.capacity + run->heard.capacity);
+    CHECK(allocated() < before + MEMORY_MAX + run->history.capacity + run->heard.capacity);
     check_heard(run);
     poplin_session_free(run->session);
     give_up_piece(run);
