@@ -1,6 +1,7 @@
 /*
  * convert.c - Python values to C ones and back: settings, numbers, slices, content.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
@@ -119,6 +120,9 @@ static int apply(PyObject *value, const poplin_py_setting *setting, void *config
     if (setting->kind == POPLIN_PY_STRING) {
         return string_setting(value, setting->name, (const char **)place);
     }
+    if (setting->kind == POPLIN_PY_OCTETS) {
+        return poplin_py_slice(value, setting->name, place);
+    }
     if (setting->kind == POPLIN_PY_BOOL) {
         int truth = PyObject_IsTrue(value);
         *(bool *)place = truth > 0;
@@ -150,6 +154,31 @@ int poplin_py_settings(PyObject *dictionary, const poplin_py_setting *table, voi
         }
     }
     return 0;
+}
+
+/* As string_setting, but for text alone: no bytes. */
+static int text_item(PyObject *value, const char *name, const char **string) {
+    if (PyBytes_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a str, not bytes", name);
+        return -1;
+    }
+    return string_setting(value, name, string);
+}
+
+const char **poplin_py_strings(PyObject *tuple, const char *name) {
+    size_t count = (size_t)PyTuple_Size(tuple);
+    const char **strings = calloc(count + 1, sizeof *strings);
+    if (strings == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (text_item(PyTuple_GetItem(tuple, (Py_ssize_t)i), name, &strings[i]) < 0) {
+            free(strings);
+            return NULL;
+        }
+    }
+    return strings;
 }
 
 PyObject *poplin_py_text(poplin_slice slice) {

@@ -3,13 +3,15 @@
  *
  * The module knows nothing of the protocol: it turns Python values into what poplin's public headers take and back.
  * Methods are positional; keywords, defaults and names live in the Python package. Nothing here calls a script: the
- * package pulls questions and results. Everything but a wait runs under the interpreter's lock.
+ * package pulls questions and results. Whatever may wait, and what touches much memory, lets go of the interpreter's lock.
  */
 #ifndef POPLIN_PY_CORE_H
 #define POPLIN_PY_CORE_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+
+#include <sys/types.h>
 
 #include <poplin.h>
 
@@ -21,7 +23,8 @@ enum poplin_py_kind {
     POPLIN_PY_U32,
     POPLIN_PY_U64,
     POPLIN_PY_SIZE,
-    POPLIN_PY_STRING /* borrowed from the dictionary's value */
+    POPLIN_PY_STRING, /* borrowed from the dictionary's value */
+    POPLIN_PY_OCTETS  /* a poplin_slice of a bytes object; borrowed as well */
 };
 
 typedef struct poplin_py_setting {
@@ -38,6 +41,11 @@ typedef struct poplin_py_state {
     PyTypeObject *series;
     PyTypeObject *message;
     PyTypeObject *server;
+    PyTypeObject *background;
+    PyTypeObject *memory;
+    PyTypeObject *testkit;
+    PyTypeObject *record;
+    PyTypeObject *authority;
     PyTypeObject *client_machine;
     PyTypeObject *session_machine;
     PyObject *make_error; /* poplin._errors.make */
@@ -57,6 +65,12 @@ PyObject *poplin_py_raise(poplin_py_state *state, int status, const poplin_error
 /* Raises StateError with this reason. */
 void poplin_py_raise_state(poplin_py_state *state, const char *reason);
 
+/*
+ * False with StateError in a child after fork, process being the one that made self: what self guards with a lock may
+ * have been held by a thread that the child does not have.
+ */
+bool poplin_py_is_ours(PyObject *self, pid_t process);
+
 /* ---- convert.c ---- */
 
 /* Writes what the dictionary holds into config. 0, or -1 with TypeError or ValueError. Unknown keys are a TypeError. */
@@ -70,6 +84,12 @@ int poplin_py_message_number(PyObject *value, uint32_t *number);
 
 /* The octets of bytes, or none for None. 0, or -1 with TypeError. */
 int poplin_py_slice(PyObject *value, const char *name, poplin_slice *slice);
+
+/*
+ * A tuple of text as C strings, which the tuple owns, ended by NULL, in an array for free(). NULL with TypeError or
+ * ValueError (a NUL), which name what they are.
+ */
+const char **poplin_py_strings(PyObject *tuple, const char *name);
 
 /* Text of a peer's: UTF-8 where it is, \xNN where it is not. */
 PyObject *poplin_py_text(poplin_slice slice);
@@ -90,6 +110,11 @@ extern PyType_Spec poplin_py_call_spec;
 extern PyType_Spec poplin_py_series_spec;
 extern PyType_Spec poplin_py_message_spec;
 extern PyType_Spec poplin_py_server_spec;
+extern PyType_Spec poplin_py_background_spec;
+extern PyType_Spec poplin_py_memory_spec;
+extern PyType_Spec poplin_py_testkit_spec;
+extern PyType_Spec poplin_py_record_spec;
+extern PyType_Spec poplin_py_authority_spec;
 extern PyType_Spec poplin_py_client_machine_spec;
 extern PyType_Spec poplin_py_session_machine_spec;
 
@@ -104,8 +129,6 @@ typedef struct poplin_py_credentials {
 
 /* Credentials or None. 0, or -1 with TypeError; *credentials is borrowed. */
 int poplin_py_credentials_of(poplin_py_state *state, PyObject *value, poplin_tls_credentials **credentials);
-
-PyObject *poplin_py_throwaway(PyObject *module, PyObject *names);
 
 /* ---- link.c ---- */
 
@@ -167,6 +190,32 @@ PyObject *poplin_py_series_new(poplin_py_link *owner, poplin_series *series, pop
 /* Lets go of count messages and frees the array. */
 void poplin_py_messages_free(poplin_py_message **messages, size_t count);
 
+/* ---- settings.c: what the two kinds of server are made from ---- */
+
+/*
+ * Fills in config from a dictionary, Credentials or None, and a Testkit or None, from all of which it borrows. 0, or -1
+ * with TypeError or ValueError.
+ */
+int poplin_py_server_config(poplin_py_state *state, PyObject *dictionary, PyObject *credentials, PyObject *kit,
+                            poplin_server_config *config);
+
+/* Raises what a server that could not be made answered: ValueError for a limit that is none, else the package's. */
+void poplin_py_raise_server(poplin_py_state *state, int status, const poplin_error *error);
+
+/* ---- testkit.c, record.c, memory.c, tables.c ---- */
+
+/* A Testkit or None. 0, or -1 with TypeError; *kit is borrowed. */
+int poplin_py_testkit_of(poplin_py_state *state, PyObject *value, poplin_testkit **kit);
+
+/* A Record, which takes the record over, also where this fails. */
+PyObject *poplin_py_record_new(poplin_py_state *state, poplin_record *record);
+
+/* A Memory. 0, or -1 with TypeError; *memory is borrowed. */
+int poplin_py_memory_of(poplin_py_state *state, PyObject *value, poplin_memory **memory);
+
+/* Adds the core's tables, which the package documents and checks by, to the module. */
+int poplin_py_add_tables(PyObject *module);
+
 /* ---- server.c, answers.c ---- */
 
 /* Octets that the server borrows from a bytes object. */
@@ -176,9 +225,11 @@ typedef struct poplin_py_server {
     PyObject_HEAD poplin_loop *loop;
     poplin_questions *questions;
     poplin_server *server;        /* NULL once closed */
+    PyObject *kit;                /* the Testkit that taps it, or None */
     struct poplin_py_lent *trash; /* given back, to be let go of under the interpreter's lock */
     bool busy;                    /* in wait, perhaps without the interpreter's lock */
     bool woken;
+    size_t advancing; /* threads in advance, which need the loop to be driven on */
     uint64_t stepped; /* the loop's time at the last step */
 } poplin_py_server;
 

@@ -1,7 +1,6 @@
 /*
- * credentials.c - the type Credentials: what a client trusts, or who a server is; and throw-away certificates.
+ * credentials.c - the type Credentials: what a client trusts, or who a server is.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
@@ -29,6 +28,7 @@ typedef struct files {
     const char *ca_pem;
     const char *cert_pem;
     const char *key_pem;
+    poplin_slice staple; /* an OCSP response for the server's certificate */
 } files;
 
 static const poplin_py_setting settings[] = {
@@ -40,11 +40,20 @@ static const poplin_py_setting settings[] = {
     {"ca_pem", POPLIN_PY_STRING, offsetof(files, ca_pem)},
     {"cert_pem", POPLIN_PY_STRING, offsetof(files, cert_pem)},
     {"key_pem", POPLIN_PY_STRING, offsetof(files, key_pem)},
+    {"staple", POPLIN_PY_OCTETS, offsetof(files, staple)},
     {NULL, POPLIN_PY_BOOL, 0},
 };
 
 static poplin_slice text_slice(const char *text) {
     return (poplin_slice){text, text == NULL ? 0 : strlen(text)};
+}
+
+static int make_server(const files *given, poplin_tls_credentials **credentials, poplin_error *error) {
+    if (given->cert_pem == NULL) {
+        return poplin_tls_server_credentials(given->cert_file, given->key_file, credentials, error);
+    }
+    poplin_slice key = text_slice(given->key_pem == NULL ? given->cert_pem : given->key_pem);
+    return poplin_tls_server_credentials_pem(text_slice(given->cert_pem), key, credentials, error);
 }
 
 static int make(const files *given, poplin_tls_credentials **credentials, poplin_error *error) {
@@ -56,11 +65,11 @@ static int make(const files *given, poplin_tls_credentials **credentials, poplin
                                   .key_file = given->key_file};
         return poplin_tls_client_credentials(&trust, credentials, error);
     }
-    if (given->cert_pem != NULL) {
-        poplin_slice key = text_slice(given->key_pem == NULL ? given->cert_pem : given->key_pem);
-        return poplin_tls_server_credentials_pem(text_slice(given->cert_pem), key, credentials, error);
+    int status = make_server(given, credentials, error);
+    if (status == POPLIN_OK && given->staple.data != NULL) {
+        status = poplin_tls_server_credentials_staple(*credentials, given->staple, error);
     }
-    return poplin_tls_server_credentials(given->cert_file, given->key_file, credentials, error);
+    return status;
 }
 
 static PyObject *credentials_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
@@ -103,43 +112,3 @@ PyType_Spec poplin_py_credentials_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };
-
-/* The names as C strings that the list's own strings own. */
-static const char **name_array(PyObject *names, size_t count) {
-    const char **array = calloc(count + 1, sizeof *array);
-    if (array == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        PyObject *name = PyTuple_GetItem(names, (Py_ssize_t)i);
-        Py_ssize_t size = 0;
-        array[i] = name == NULL ? NULL : PyUnicode_AsUTF8AndSize(name, &size);
-        if (array[i] != NULL && strlen(array[i]) != (size_t)size) {
-            PyErr_SetString(PyExc_ValueError, "a name holds a NUL");
-            array[i] = NULL;
-        }
-        if (array[i] == NULL) {
-            free(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
-PyObject *poplin_py_throwaway(PyObject *module, PyObject *names) {
-    size_t count = (size_t)PyTuple_Size(names);
-    const char **array = name_array(names, count);
-    if (array == NULL) {
-        return NULL;
-    }
-    poplin_tls_throwaway made = {0};
-    int status = poplin_tls_throwaway_new(array, count, &made);
-    free(array);
-    if (status != POPLIN_OK) {
-        return poplin_py_raise(PyModule_GetState(module), status, NULL);
-    }
-    PyObject *texts = Py_BuildValue("sss", made.ca_pem, made.cert_pem, made.key_pem);
-    poplin_tls_throwaway_free(&made);
-    return texts;
-}

@@ -4,6 +4,7 @@
  * The classes are written in Python (poplin._errors); the module asks that file for an instance and knows no class.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core.h"
 
@@ -35,4 +36,12 @@ void poplin_py_raise_state(poplin_py_state *state, const char *reason) {
     poplin_error error = {.status = POPLIN_ERR_STATE};
     snprintf(error.reason, sizeof error.reason, "%s", reason);
     (void)poplin_py_raise(state, POPLIN_ERR_STATE, &error);
+}
+
+bool poplin_py_is_ours(PyObject *self, pid_t process) {
+    if (process == getpid()) {
+        return true;
+    }
+    poplin_py_raise_state(poplin_py_state_of(self), "it belongs to the parent process: make another in this one");
+    return false;
 }

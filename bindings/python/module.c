@@ -35,11 +35,8 @@ static PyObject *module_parse_url(PyObject *module, PyObject *arguments) {
                          url.auth[0] == '\0' ? NULL : url.auth, (int)mode);
 }
 
-PyDoc_STRVAR(throwaway_doc, "throwaway(*names)\n--\n\n(CA, certificate, key) as PEM text.");
-
 static PyMethodDef functions[] = {
     {"parse_url", module_parse_url, METH_VARARGS, parse_url_doc},
-    {"throwaway", poplin_py_throwaway, METH_VARARGS, throwaway_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -88,9 +85,36 @@ static int add_verbs(PyObject *module) {
     return status;
 }
 
-static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type) {
-    *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-    return *type == NULL ? -1 : PyModule_AddType(module, *type);
+/* ---- the types ---- */
+
+/* Each type, with its place in the state. */
+static const struct {
+    PyType_Spec *spec;
+    size_t place;
+} types[] = {
+#define TYPE(name) \
+    { &poplin_py_##name##_spec, offsetof(poplin_py_state, name) }
+    TYPE(credentials),     TYPE(link),   TYPE(call),    TYPE(series), TYPE(message),   TYPE(server),
+    TYPE(background),      TYPE(memory), TYPE(testkit), TYPE(record), TYPE(authority), TYPE(client_machine),
+    TYPE(session_machine),
+#undef TYPE
+};
+
+enum { TYPE_COUNT = sizeof types / sizeof *types };
+
+static PyTypeObject **place_of(poplin_py_state *state, size_t index) {
+    return (PyTypeObject **)((char *)state + types[index].place);
+}
+
+static int add_types(PyObject *module) {
+    poplin_py_state *state = PyModule_GetState(module);
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, types[i].spec, NULL);
+        *place_of(state, i) = type;
+        if (type == NULL || PyModule_AddType(module, type) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* Now and not at the first failure, which may come when the interpreter ends and nothing can be imported any more. */
@@ -105,43 +129,24 @@ static int find_error_maker(poplin_py_state *state) {
 }
 
 static int module_exec(PyObject *module) {
-    poplin_py_state *state = PyModule_GetState(module);
-    if (find_error_maker(state) < 0 || add_type(module, &poplin_py_credentials_spec, &state->credentials) < 0 ||
-        add_type(module, &poplin_py_link_spec, &state->link) < 0 ||
-        add_type(module, &poplin_py_call_spec, &state->call) < 0 ||
-        add_type(module, &poplin_py_series_spec, &state->series) < 0 ||
-        add_type(module, &poplin_py_message_spec, &state->message) < 0 ||
-        add_type(module, &poplin_py_server_spec, &state->server) < 0 ||
-        add_type(module, &poplin_py_client_machine_spec, &state->client_machine) < 0 ||
-        add_type(module, &poplin_py_session_machine_spec, &state->session_machine) < 0)
+    if (find_error_maker(PyModule_GetState(module)) < 0 || add_types(module) < 0 || add_numbers(module) < 0 ||
+        add_verbs(module) < 0)
         return -1;
-    return add_numbers(module) < 0 ? -1 : add_verbs(module);
+    return poplin_py_add_tables(module);
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     poplin_py_state *state = PyModule_GetState(module);
-    Py_VISIT(state->credentials);
-    Py_VISIT(state->link);
-    Py_VISIT(state->call);
-    Py_VISIT(state->series);
-    Py_VISIT(state->message);
-    Py_VISIT(state->server);
-    Py_VISIT(state->client_machine);
-    Py_VISIT(state->session_machine);
+    for (size_t i = 0; i < TYPE_COUNT; i++)
+        Py_VISIT(*place_of(state, i));
     Py_VISIT(state->make_error);
     return 0;
 }
 
 static int module_clear(PyObject *module) {
     poplin_py_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->credentials);
-    Py_CLEAR(state->link);
-    Py_CLEAR(state->call);
-    Py_CLEAR(state->series);
-    Py_CLEAR(state->message);
-    Py_CLEAR(state->server);
-    Py_CLEAR(state->client_machine);
-    Py_CLEAR(state->session_machine);
+    for (size_t i = 0; i < TYPE_COUNT; i++)
+        Py_CLEAR(*place_of(state, i));
     Py_CLEAR(state->make_error);
     return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * server.c - the type Server: a listening server on a loop of its own, whose questions are pulled.
  *
- * It belongs to the thread that calls wait; only wake may be called from another. What the server lends from bytes
+ * It belongs to the thread that calls wait; only wake and advance may be called from another. What the server lends from bytes
  * objects comes back while the interpreter's lock is not held: it is put on a list and let go of at the next wait.
  */
 #include "core.h"
@@ -9,26 +9,8 @@
 /* Questions that follow each other without a wait let the loop run at least this often, so that answers get out. */
 #define STEP_EVERY_MS 5
 
-#define SETTING(name, kind, member) \
-    { name, POPLIN_PY_##kind, offsetof(poplin_server_config, member) }
-static const poplin_py_setting settings[] = {
-    SETTING("host", STRING, host),
-    SETTING("port", U16, port),
-    SETTING("path", STRING, path),
-    SETTING("tls", ENUM, tls),
-    SETTING("loopback_protected", BOOL, loopback_protected),
-    SETTING("lock", ENUM, lock),
-    SETTING("max_sessions", SIZE, max_sessions),
-    SETTING("inactivity_ms", U32, inactivity_ms),
-    SETTING("handshake_ms", U32, handshake_ms),
-    SETTING("stall_ms", U32, stall_ms),
-    SETTING("allow_cleartext", BOOL, session.allow_cleartext),
-    SETTING("greeting", STRING, session.greeting),
-    SETTING("max_line", SIZE, session.max_line),
-    SETTING("max_messages", SIZE, session.max_messages),
-    {NULL, POPLIN_PY_BOOL, 0},
-};
-#undef SETTING
+/* How often a server that ends looks whether those in advance have left. */
+#define ADVANCE_LOOK_MS 1
 
 static int listen_to(poplin_py_server *self, const poplin_server_config *config, poplin_error *error) {
     int status = poplin_loop_new(&self->loop);
@@ -42,36 +24,32 @@ static int listen_to(poplin_py_server *self, const poplin_server_config *config,
     return status;
 }
 
-/* Server(settings, credentials or None): binds and listens. */
+/* Server(settings, credentials or None, kit or None): binds and listens. */
 static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)keywords;
     PyObject *dictionary = NULL;
     PyObject *credentials = NULL;
+    PyObject *kit = NULL;
     poplin_server_config config;
-    poplin_server_config_init(&config);
     poplin_py_state *state = PyType_GetModuleState(type);
-    if (!PyArg_ParseTuple(arguments, "OO:Server", &dictionary, &credentials) ||
-        poplin_py_settings(dictionary, settings, &config) < 0 ||
-        poplin_py_credentials_of(state, credentials, &config.credentials) < 0) {
+    if (!PyArg_ParseTuple(arguments, "OOO:Server", &dictionary, &credentials, &kit) ||
+        poplin_py_server_config(state, dictionary, credentials, kit, &config) < 0) {
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    PyObject *self = allocate(type, 0);
+    poplin_py_server *self = (poplin_py_server *)allocate(type, 0);
     if (self == NULL) {
         return NULL;
     }
+    self->kit = Py_NewRef(kit);
     poplin_error error = {0};
-    int status = listen_to((poplin_py_server *)self, &config, &error);
-    if (status == POPLIN_ERR_LIMIT) {
-        PyErr_SetString(PyExc_ValueError, error.reason);
-    } else if (status != POPLIN_OK) {
-        poplin_py_raise(state, status, error.status == POPLIN_OK ? NULL : &error);
-    }
+    int status = listen_to(self, &config, &error);
     if (status != POPLIN_OK) {
+        poplin_py_raise_server(state, status, &error);
         Py_DECREF(self);
         return NULL;
     }
-    return self;
+    return (PyObject *)self;
 }
 
 /* ---- the questions ---- */
@@ -218,6 +196,12 @@ static PyObject *server_port(PyObject *object, PyObject *unused) {
     return PyLong_FromUnsignedLong(poplin_server_port(self->server));
 }
 
+/* A thread in advance waits for the loop's next steps, which nobody else takes once this thread has ended the server. */
+static void let_advances_end(poplin_py_server *self) {
+    while (self->advancing > 0 && step(self, ADVANCE_LOOK_MS) >= 0) {
+    }
+}
+
 PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the server; take gives what it asked last. Closing twice is peaceful.");
 
 static PyObject *server_close(PyObject *object, PyObject *unused) {
@@ -229,6 +213,30 @@ static PyObject *server_close(PyObject *object, PyObject *unused) {
         }
         poplin_server_free(self->server);
         self->server = NULL;
+        let_advances_end(self);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(advance_doc, "advance(milliseconds)\n--\n\nFrom any thread but the one that calls wait, which must go on "
+                          "calling it: move the clock, and return when what was due then has been handled.");
+
+static PyObject *server_advance(PyObject *object, PyObject *milliseconds) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    uint64_t number = 0;
+    int status;
+    if (poplin_py_unsigned(milliseconds, "milliseconds", UINT32_MAX, &number) < 0) {
+        return NULL;
+    }
+    if (self->server == NULL) {
+        poplin_py_raise_state(poplin_py_state_of(object), "this server is stopped");
+        return NULL;
+    }
+    self->advancing++;
+    Py_BEGIN_ALLOW_THREADS status = poplin_loop_advance_and_wait(self->loop, number);
+    Py_END_ALLOW_THREADS self->advancing--;
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
     }
     Py_RETURN_NONE;
 }
@@ -254,6 +262,7 @@ static void server_dealloc(PyObject *object) {
     }
     poplin_loop_free(self->loop);
     poplin_py_server_empty_trash(self);
+    Py_XDECREF(self->kit);
     poplin_py_free(object);
 }
 
@@ -273,6 +282,7 @@ static PyMethodDef methods[] = {
     {"start", server_start, METH_NOARGS, start_doc},
     {"close", server_close, METH_NOARGS, close_doc},
     {"port", server_port, METH_NOARGS, port_doc},
+    {"advance", server_advance, METH_O, advance_doc},
     {"accept", poplin_py_server_accept, METH_O, accept_doc},
     {"refuse", poplin_py_server_refuse, METH_VARARGS, refuse_doc},
     {"open", poplin_py_server_open, METH_VARARGS, open_doc},

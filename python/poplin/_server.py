@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
-import time
-import weakref
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from poplin import _core
-from poplin._answers import Answers
 from poplin._backend import Backend
-from poplin._calls import Calls, Workers
-from poplin._connect import milliseconds
-from poplin._errors import StateError
-
-ERRORS_KEPT = 1000  # a hostile peer can provoke errors without end
-STOP_PATIENCE = 5.0  # seconds that exit waits for a callback that does not return
+from poplin._connect import TLS
+from poplin._listening import Address, core_settings, tls_mode
+from poplin._serving import Serving
 
 
 class Server:
@@ -40,7 +31,7 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         path: str | os.PathLike[str] | None = None,
-        tls: Literal["auto", "implicit", "stls", "never"] = "auto",
+        tls: TLS = "auto",
         cert_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
         cert_pem: str | None = None,
@@ -74,62 +65,44 @@ class Server:
         TypeError, ValueError: the arguments do not fit together, or the backend has too few methods.
         """
         credentials = _identity(cert_file, key_file, cert_pem, key_pem)
-        mode = _mode(tls, credentials is not None)
-        settings: dict[str, object] = {
-            "host": host,
-            "port": port,
-            "tls": mode,
-            "lock": _core.LOCK_EXCLUSIVE if exclusive else _core.LOCK_NONE,
-            "greeting": greeting,
-            "inactivity_ms": milliseconds("inactivity", inactivity),
-            "allow_cleartext": allow_cleartext,
-            "loopback_protected": loopback_protected,
-        }
-        if path is not None:
-            settings["path"] = os.fsencode(path)
-        if max_sessions is not None:
-            settings["max_sessions"] = max_sessions
-        self._on_error = on_error
-        self._errors: deque[BaseException] = deque(maxlen=ERRORS_KEPT)
-        self._own = threading.local()
-        self._workers = Workers(workers, self._mark_own)
-        self._late: deque[Callable[[], None]] = deque()
-        self._ended = False
-        self._lock = threading.Lock()
-        self._core = _core.Server(settings, credentials)
-        self._answers = Answers(backend, self._core, Calls(self._workers, self._post), self._note)
-        self._host = host
-        self._path = None if path is None else Path(path)
-        self._port = self._core.port()
-        self._scheme = "pop3s" if mode == _core.TLS_IMPLICIT else "pop3"
-        self._thread: threading.Thread | None = None
-        self._process = os.getpid()
-        self._stopping = False
+        mode = tls_mode(tls, credentials is not None)
+        settings = core_settings(
+            host=host,
+            port=port,
+            path=path,
+            mode=mode,
+            exclusive=exclusive,
+            greeting=greeting,
+            inactivity=inactivity,
+            max_sessions=max_sessions,
+            allow_cleartext=allow_cleartext,
+            loopback_protected=loopback_protected,
+        )
+        core = _core.Server(settings, credentials, None)
+        self._serving = Serving(core, backend, workers, on_error)
+        self._address = Address(host, core.port(), path, mode)
 
     # ---- what is known of it ----
 
     @property
     def host(self) -> str:
         """The address that it listens on."""
-        return self._host
+        return self._address.host
 
     @property
     def port(self) -> int:
         """The port that it listens on; 0 for a Unix socket."""
-        return self._port
+        return self._address.port
 
     @property
     def path(self) -> Path | None:
         """The Unix socket that it listens on, or None."""
-        return self._path
+        return self._address.path
 
     @property
     def url(self) -> str:
         """What to give to `poplin.connect`. StateError: on a Unix socket, for which there is no URL; use `path`."""
-        if self._path is not None:
-            raise StateError("a server on a Unix socket has no URL; connect with path=")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{self._scheme}://{host}:{self._port}"
+        return self._address.url()
 
     @property
     def errors(self) -> list[BaseException]:
@@ -137,31 +110,20 @@ class Server:
         What went wrong in the backend, oldest first, the last 1,000: exceptions of its methods, wrong types, messages
         of another size than listed. The client was told [SYS/TEMP] where it waited for an answer.
         """
-        return list(self._errors)
+        return self._serving.errors
 
     # ---- beginning and ending ----
 
     def start(self) -> None:
         """Serve, on a thread of its own. StateError: it was started or stopped before."""
-        if self._thread is not None or self._stopping:
-            raise StateError("this server was started or stopped before")
-        self._core.start()
-        self._workers.start()
-        thread = threading.Thread(target=self._serve, name=f"poplin-server-{self._port}", daemon=True)
-        self._thread = thread
-        try:
-            thread.start()
-        except RuntimeError:  # this interpreter has, or may have, no more threads
-            self._thread = None
-            raise
-        _running.add(self)
+        self._serving.start()
 
     def stop(self) -> None:
         """
         End the server: open sessions are closed, and what they had marked is not deleted. Returns when the last of
         the backend's methods has; called by one of those, at once. Stopping twice is peaceful.
         """
-        self._stop(None)
+        self._serving.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -171,93 +133,7 @@ class Server:
         self.stop()
 
     def __repr__(self) -> str:
-        where = str(self._path) if self._path is not None else self.url
-        state = "stopped" if self._stopping else "listening" if self._thread is None else "serving"
-        return f"<poplin.Server {where}, {state}>"
-
-    def _stop(self, patience: float | None) -> None:
-        self._stopping = True
-        if os.getpid() != self._process:
-            return
-        until = None if patience is None else time.monotonic() + patience
-        if self._thread is None:
-            self._core.close()
-        else:
-            self._core.wake()
-            self._join(self._thread, until)
-        self._workers.stop()
-        for thread in self._workers.threads:
-            self._join(thread, until)
-
-    def _join(self, thread: threading.Thread, until: float | None) -> None:
-        # A thread of the server's own does not wait for itself, nor for another, which may be waiting for it.
-        if thread.ident is not None and not getattr(self._own, "thread", False):
-            thread.join(None if until is None else max(0.0, until - time.monotonic()))
-
-    # ---- the thread ----
-
-    def _serve(self) -> None:
-        self._mark_own()
-        while not self._stopping:
-            self._answer(self._core.wait())
-            self._catch_up()
-        self._core.close()
-        while (question := self._core.take()) is not None:
-            self._answer(question)
-        with self._lock:
-            self._ended = True
-        self._catch_up()
-
-    def _answer(self, question: tuple[object, ...] | None) -> None:
-        # Nothing that a script's objects do, an exception whose __str__ raises say, may end the thread.
-        try:
-            if question is not None:
-                self._answers.to(question)
-        except BaseException as error:
-            self._note(error)
-
-    def _mark_own(self) -> None:
-        """Notes that this thread is one of the server's, which must not wait for itself."""
-        self._own.thread = True
-
-    def _catch_up(self) -> None:
-        """Settles what other threads have finished."""
-        while self._late:
-            try:
-                self._late.popleft()()
-            except BaseException as error:
-                self._note(error)
-
-    def _post(self, settle: Callable[[], None]) -> None:
-        """From any thread: has something settled by the server's own; after its end, here."""
-        with self._lock:
-            if not self._ended:
-                self._late.append(settle)
-                self._core.wake()
-                return
-        settle()
-
-    def _note(self, error: BaseException) -> None:
-        self._errors.append(error)
-        if self._on_error is not None:
-            try:
-                self._on_error(error)
-            except BaseException as another:
-                self._errors.append(another)
-
-
-def _mode(tls: str, certified: bool) -> int:
-    modes = {
-        "auto": _core.TLS_IMPLICIT if certified else _core.TLS_NEVER,
-        "implicit": _core.TLS_IMPLICIT,
-        "stls": _core.TLS_STLS,
-        "never": _core.TLS_NEVER,
-    }
-    if tls not in modes:
-        raise ValueError(f"tls must be 'auto', 'implicit', 'stls' or 'never', not {tls!r}")
-    if certified == (modes[tls] == _core.TLS_NEVER):
-        raise ValueError(f"tls={tls!r} with{'' if certified else 'out'} a certificate: which of the two is meant?")
-    return modes[tls]
+        return f"<poplin.Server {self._address}, {self._serving.state}>"
 
 
 def _identity(
@@ -277,12 +153,3 @@ def _identity(
     settings |= {name: os.fsencode(file) for name, file in files.items() if file is not None}
     settings |= {name: pem for name, pem in {"cert_pem": cert_pem, "key_pem": key_pem}.items() if pem is not None}
     return _core.Credentials(settings)
-
-
-_running: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-@atexit.register
-def _stop_forgotten() -> None:
-    for server in list(_running):
-        server._stop(STOP_PATIENCE)

@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -55,11 +55,30 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
+def server(pop3_server: poplin.testing.Server) -> poplin.testing.Server:
+    """A test server with alice, whose password is "secret"."""
+    return pop3_server
+
+
+@pytest.fixture
+def served(pop3_server_factory: Callable[..., poplin.testing.Server]) -> Callable[..., poplin.testing.Server]:
+    """served(messages, **options) starts a test server with alice's mail in it."""
+
+    def start(messages: Iterable[bytes] = (), **options: Any) -> poplin.testing.Server:
+        server = pop3_server_factory(**options)
+        for message in messages:
+            server.deliver("alice", message)
+        return server
+
+    return start
+
+
+@pytest.fixture
 def connect() -> Iterator[Callable[..., poplin.Client]]:
     """connect(server, **settings) logs alice in. At the end of the test what is still open is dropped."""
     with contextlib.ExitStack() as stack:
 
-        def open_client(server: poplin.Server, **settings: Any) -> poplin.Client:
+        def open_client(server: poplin.Server | poplin.testing.Server, **settings: Any) -> poplin.Client:
             login = {"user": "alice", "password": "secret", "timeout": 20, **settings}
             return stack.enter_context(contextlib.closing(poplin.connect(server.url, **login)))
 

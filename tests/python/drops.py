@@ -47,10 +47,15 @@ class Backend:
             assert self.closed.acquire(timeout=20), "a maildrop was never closed"
 
 
-def mail(count: int, size: int = 200) -> dict[str, Any]:
+def messages(count: int, size: int = 200) -> list[bytes]:
     """As many messages, each of about this many octets, with dots at the start of lines."""
     line = b".a line that begins with a dot and goes on for some seventy characters\r\n"
-    return {
-        f"uid-{number}": b"Subject: number %d\r\n\r\n" % number + line * (size // len(line)) + b"the end\r\n"
+    return [
+        b"Subject: number %d\r\n\r\n" % number + line * (size // len(line)) + b"the end\r\n"
         for number in range(1, count + 1)
-    }
+    ]
+
+
+def mail(count: int, size: int = 200) -> dict[str, Any]:
+    """The same by unique-id, for a backend."""
+    return {f"uid-{number}": message for number, message in enumerate(messages(count, size), 1)}

@@ -493,8 +493,8 @@ def test_close_comes_last_also_where_a_call_takes_long(connect: Any) -> None:
         assert entered.wait(20)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
-        assert server._thread is not None
-        server._thread.join(20)  # it has asked for everything by then
+        assert server._serving.thread is not None
+        server._serving.thread.join(20)  # it has asked for everything by then
         leave.set()
         stopping.join(20)
     assert order == ["retr", "close"]

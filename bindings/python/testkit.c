@@ -1,0 +1,336 @@
+/*
+ * testkit.c - the type Testkit: faults and quirks of a server, and the log of what happened.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core.h"
+
+typedef struct testkit {
+    PyObject_HEAD poplin_testkit *kit;
+    pid_t process;
+} testkit;
+
+static const poplin_py_setting settings[] = {
+    {"sessions_kept", POPLIN_PY_SIZE, offsetof(poplin_testkit_config, sessions_kept)},
+    {"exchanges_kept", POPLIN_PY_SIZE, offsetof(poplin_testkit_config, exchanges_kept)},
+    {NULL, POPLIN_PY_BOOL, 0},
+};
+
+int poplin_py_testkit_of(poplin_py_state *state, PyObject *value, poplin_testkit **kit) {
+    *kit = NULL;
+    if (value == Py_None) {
+        return 0;
+    }
+    if (Py_TYPE(value) != state->testkit) {
+        PyErr_Format(PyExc_TypeError, "a tap must be a Testkit, not %R", Py_TYPE(value));
+        return -1;
+    }
+    *kit = ((testkit *)value)->kit;
+    return 0;
+}
+
+static PyObject *testkit_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *dictionary = NULL;
+    poplin_testkit_config config;
+    poplin_testkit_config_init(&config);
+    if (!PyArg_ParseTuple(arguments, "O:Testkit", &dictionary) ||
+        poplin_py_settings(dictionary, settings, &config) < 0) {
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    testkit *self = (testkit *)allocate(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->process = getpid();
+    int status = poplin_testkit_new(&config, &self->kit);
+    if (status != POPLIN_OK) {
+        poplin_py_raise(PyType_GetModuleState(type), status, NULL);
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void testkit_dealloc(PyObject *object) {
+    poplin_testkit_free(((testkit *)object)->kit);
+    poplin_py_free(object);
+}
+
+/* The kit, or NULL with StateError in a child after fork. */
+static poplin_testkit *kit_of(PyObject *object) {
+    testkit *self = (testkit *)object;
+    return poplin_py_is_ours(object, self->process) ? self->kit : NULL;
+}
+
+static PyObject *none_or_raise(PyObject *object, int status) {
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(add_secret_doc, "add_secret(secret)\n--\n\nOne more string that is never shown.");
+
+static PyObject *testkit_add_secret(PyObject *object, PyObject *value) {
+    poplin_testkit *kit = kit_of(object);
+    poplin_slice secret;
+    if (kit == NULL || poplin_py_slice(value, "secret", &secret) < 0) {
+        return NULL;
+    }
+    return none_or_raise(object, poplin_testkit_add_secret(kit, secret));
+}
+
+PyDoc_STRVAR(reset_doc, "reset()\n--\n\nForget faults and ended sessions.");
+
+static PyObject *testkit_reset(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_testkit *kit = kit_of(object);
+    if (kit == NULL) {
+        return NULL;
+    }
+    poplin_testkit_reset(kit);
+    Py_RETURN_NONE;
+}
+
+/* ---- faults ---- */
+
+/* The name of what was added, or the core's words as ValueError. No thread adds another meanwhile: they need the lock. */
+static PyObject *fault_added(PyObject *object, poplin_testkit *kit, int status, const poplin_error *error) {
+    if (status == POPLIN_ERR_UNSUPPORTED || status == POPLIN_ERR_STATE) {
+        PyErr_SetString(PyExc_ValueError, error->reason);
+        return NULL;
+    }
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    char *name = poplin_testkit_newest(kit);
+    if (name == NULL) {
+        return PyErr_NoMemory();
+    }
+    PyObject *result = poplin_py_text((poplin_slice){name, strlen(name)});
+    free(name);
+    return result;
+}
+
+static int fault_setting(PyObject *pair, poplin_setting *setting) {
+    PyObject *value = NULL;
+    if (!PyArg_ParseTuple(pair, "sO", &setting->name, &value)) {
+        return -1;
+    }
+    return poplin_py_slice(value, setting->name, &setting->value);
+}
+
+PyDoc_STRVAR(add_fault_doc,
+             "add_fault(command, settings)\n--\n\nThe fault's name. settings: a tuple of (name, value as octets). "
+             "ValueError: it is no fault.");
+
+static PyObject *testkit_add_fault(PyObject *object, PyObject *arguments) {
+    poplin_testkit *kit = kit_of(object);
+    const char *command = NULL;
+    PyObject *pairs = NULL;
+    if (kit == NULL || !PyArg_ParseTuple(arguments, "zO!:add_fault", &command, &PyTuple_Type, &pairs)) {
+        return NULL;
+    }
+    size_t count = (size_t)PyTuple_Size(pairs);
+    poplin_setting *given = calloc(count + 1, sizeof *given);
+    if (given == NULL) {
+        return PyErr_NoMemory();
+    }
+    PyObject *result = NULL;
+    size_t read = 0;
+    while (read < count && fault_setting(PyTuple_GetItem(pairs, (Py_ssize_t)read), &given[read]) == 0) {
+        read++;
+    }
+    if (read == count) {
+        poplin_error error = {0};
+        int status = poplin_testkit_add_fault(kit, command, given, count, &error);
+        result = fault_added(object, kit, status, &error);
+    }
+    free(given);
+    return result;
+}
+
+PyDoc_STRVAR(add_fault_text_doc, "add_fault_text(text)\n--\n\nThe same from text. ValueError: no fault.");
+PyDoc_STRVAR(add_profile_doc, "add_profile(name)\n--\n\nA quirk or an attack. ValueError: there is none.");
+
+/* What poplin_testkit_add_fault_text and _add_profile are alike in. */
+static PyObject *add_by_text(PyObject *object, PyObject *text,
+                             int (*add)(poplin_testkit *kit, const char *text, poplin_error *error)) {
+    poplin_testkit *kit = kit_of(object);
+    poplin_error error = {0};
+    const char *octets = NULL;
+    if (kit == NULL || !PyArg_Parse(text, "s", &octets)) {
+        return NULL;
+    }
+    int status = add(kit, octets, &error);
+    return fault_added(object, kit, status, &error);
+}
+
+static PyObject *testkit_add_fault_text(PyObject *object, PyObject *text) {
+    return add_by_text(object, text, poplin_testkit_add_fault_text);
+}
+
+static PyObject *testkit_add_profile(PyObject *object, PyObject *name) {
+    return add_by_text(object, name, poplin_testkit_add_profile);
+}
+
+PyDoc_STRVAR(remove_doc, "remove(name)\n--\n\nRemove the faults of this name. False: there is none.");
+
+static PyObject *testkit_remove(PyObject *object, PyObject *value) {
+    poplin_testkit *kit = kit_of(object);
+    const char *name = NULL;
+    if (kit == NULL || !PyArg_Parse(value, "s", &name)) {
+        return NULL;
+    }
+    return PyBool_FromLong(poplin_testkit_remove(kit, name) == POPLIN_OK);
+}
+
+PyDoc_STRVAR(fired_doc, "fired(name)\n--\n\nHow often a fault of this name took effect.");
+
+static PyObject *testkit_fired(PyObject *object, PyObject *value) {
+    poplin_testkit *kit = kit_of(object);
+    const char *name = NULL;
+    if (kit == NULL || !PyArg_Parse(value, "s", &name)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLongLong(poplin_testkit_fired(kit, name));
+}
+
+/* ---- what happened ---- */
+
+PyDoc_STRVAR(records_doc, "records()\n--\n\nThe sessions that are kept, oldest first: a list of Record.");
+
+static PyObject *testkit_records(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_testkit *kit = kit_of(object);
+    PyObject *list = kit == NULL ? NULL : PyList_New(0);
+    int status = POPLIN_OK;
+    for (size_t index = 0; list != NULL; index++) {
+        poplin_record *record = NULL;
+        Py_BEGIN_ALLOW_THREADS status = poplin_testkit_record(kit, index, &record);
+        Py_END_ALLOW_THREADS if (status != POPLIN_OK) {
+            break;
+        }
+        PyObject *item = poplin_py_record_new(poplin_py_state_of(object), record);
+        if (item == NULL || PyList_Append(list, item) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(item);
+    }
+    if (list != NULL && status == POPLIN_ERR_NOMEM) {
+        Py_DECREF(list);
+        return PyErr_NoMemory();
+    }
+    return list;
+}
+
+PyDoc_STRVAR(record_doc, "record(number)\n--\n\nThe session of this number as it is now; None: it is not kept.");
+
+static PyObject *testkit_record(PyObject *object, PyObject *value) {
+    poplin_testkit *kit = kit_of(object);
+    uint64_t number = 0;
+    poplin_record *record = NULL;
+    int status;
+    if (kit == NULL || poplin_py_unsigned(value, "number", UINT64_MAX, &number) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS status = poplin_testkit_record_numbered(kit, number, &record);
+    Py_END_ALLOW_THREADS if (status == POPLIN_ERR_REFUSED) {
+        Py_RETURN_NONE;
+    }
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    return poplin_py_record_new(poplin_py_state_of(object), record);
+}
+
+PyDoc_STRVAR(count_doc, "count()\n--\n\n(sessions since the beginning or the last reset, those no longer kept).");
+
+static PyObject *testkit_count(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_testkit *kit = kit_of(object);
+    uint64_t sessions = 0;
+    uint64_t not_kept = 0;
+    if (kit == NULL) {
+        return NULL;
+    }
+    poplin_testkit_count(kit, &sessions, &not_kept);
+    return Py_BuildValue("KK", (unsigned long long)sessions, (unsigned long long)not_kept);
+}
+
+PyDoc_STRVAR(changes_doc, "changes()\n--\n\nCounts up with everything that is logged.");
+
+static PyObject *testkit_changes(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_testkit *kit = kit_of(object);
+    return kit == NULL ? NULL : PyLong_FromUnsignedLongLong(poplin_testkit_changes(kit));
+}
+
+static int64_t now_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+PyDoc_STRVAR(wait_doc, "wait(seen, milliseconds)\n--\n\nWait until changes() is not seen any more. False: it still is. "
+                       "What a signal's handler raises ends the wait.");
+
+static PyObject *testkit_wait(PyObject *object, PyObject *arguments) {
+    poplin_testkit *kit = kit_of(object);
+    unsigned long long seen = 0;
+    int milliseconds = 0;
+    if (kit == NULL || !PyArg_ParseTuple(arguments, "Ki:wait", &seen, &milliseconds)) {
+        return NULL;
+    }
+    const int64_t until = now_ms() + milliseconds;
+    for (;;) {
+        int status;
+        Py_BEGIN_ALLOW_THREADS status = poplin_testkit_wait(kit, seen, milliseconds);
+        Py_END_ALLOW_THREADS if (status < 0 && status != POPLIN_ERR_TIMEOUT) {
+            return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+        }
+        if (PyErr_CheckSignals() < 0) {
+            return NULL;
+        }
+        if (status != POPLIN_INTERRUPTED) {
+            return PyBool_FromLong(status == POPLIN_OK);
+        }
+        const int64_t left = until - now_ms();
+        milliseconds = left > 0 ? (int)left : 0;
+    }
+}
+
+static PyMethodDef methods[] = {
+    {"add_secret", testkit_add_secret, METH_O, add_secret_doc},
+    {"reset", testkit_reset, METH_NOARGS, reset_doc},
+    {"add_fault", testkit_add_fault, METH_VARARGS, add_fault_doc},
+    {"add_fault_text", testkit_add_fault_text, METH_O, add_fault_text_doc},
+    {"add_profile", testkit_add_profile, METH_O, add_profile_doc},
+    {"remove", testkit_remove, METH_O, remove_doc},
+    {"fired", testkit_fired, METH_O, fired_doc},
+    {"records", testkit_records, METH_NOARGS, records_doc},
+    {"record", testkit_record, METH_O, record_doc},
+    {"count", testkit_count, METH_NOARGS, count_doc},
+    {"changes", testkit_changes, METH_NOARGS, changes_doc},
+    {"wait", testkit_wait, METH_VARARGS, wait_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, testkit_new},
+    {Py_tp_dealloc, testkit_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec poplin_py_testkit_spec = {
+    .name = "poplin._core.Testkit",
+    .basicsize = sizeof(testkit),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

@@ -1,0 +1,119 @@
+"""Throw-away certificates, good ones and bad ones, from a CA in memory."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from poplin import _core
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
+BLEMISHES: dict[str, str] = _core.BLEMISHES
+"""What can be wrong with a certificate that a client must refuse: word and meaning. "none" is a good one."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class CA:
+    """A certificate authority of one's own, thrown away with this object, for several certificates."""
+
+    def __init__(self) -> None:
+        self._authority = _core.Authority()
+
+    @cached_property
+    def pem(self) -> str:
+        """The CA's certificate as PEM text: what a client has to trust."""
+        return self.certificate().ca_pem
+
+    def certificate(self, *names: str, blemish: str = "none") -> Certificate:
+        """
+        A server certificate for these host names and IP addresses, valid for 30 days; for "localhost" and the loopback
+        addresses where there are none. blemish: what is wrong with it, a word of `BLEMISHES`.
+
+        CertificateError: one of the names is no host name. ValueError: there is no such blemish.
+        """
+        return Certificate(*self._authority.issue(names or LOOPBACK, blemish), blemish=blemish)
+
+    def __repr__(self) -> str:
+        return "<poplin.testing.CA>"
+
+
+class Certificate:
+    """
+    A server's certificate and key, signed by a throw-away CA: PEM text, and as a context manager files too, in a
+    temporary folder that is removed at the end.
+    """
+
+    ca_pem: str
+    """The CA's certificate: what a client has to trust."""
+
+    cert_pem: str
+    """The server's certificate."""
+
+    key_pem: str
+    """The server's private key."""
+
+    staple: bytes | None
+    """The OCSP response that goes with it, DER, where there is one: it says that the certificate is revoked."""
+
+    blemish: str
+    """What is wrong with it; "none" where it is good."""
+
+    def __init__(self, ca_pem: str, cert_pem: str, key_pem: str, staple: bytes | None, *, blemish: str) -> None:
+        self.ca_pem = ca_pem
+        self.cert_pem = cert_pem
+        self.key_pem = key_pem
+        self.staple = staple
+        self.blemish = blemish
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        import tempfile
+
+        self._folder = tempfile.TemporaryDirectory(prefix="poplin-")
+        for path, pem in ((self.ca_file, self.ca_pem), (self.cert_file, self.cert_pem), (self.key_file, self.key_pem)):
+            path.write_text(pem)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    @property
+    def ca_file(self) -> Path:
+        """The file of `ca_pem`, inside the context. RuntimeError: outside."""
+        return self._file("ca.pem")
+
+    @property
+    def cert_file(self) -> Path:
+        """The file of `cert_pem`, inside the context. RuntimeError: outside."""
+        return self._file("cert.pem")
+
+    @property
+    def key_file(self) -> Path:
+        """The file of `key_pem`, inside the context. RuntimeError: outside."""
+        return self._file("key.pem")
+
+    def __repr__(self) -> str:
+        return f"<poplin.testing.Certificate{'' if self.blemish == 'none' else f', {self.blemish}'}>"
+
+    def _file(self, name: str) -> Path:
+        if self._folder is None:
+            raise RuntimeError("a certificate has files only inside its context: with certificate(...) as it")
+        return Path(self._folder.name, name)
+
+    def _credentials(self) -> _core.Credentials:
+        settings: dict[str, object] = {"server": True, "cert_pem": self.cert_pem, "key_pem": self.key_pem}
+        if self.staple is not None:
+            settings["staple"] = self.staple
+        return _core.Credentials(settings)
+
+
+def certificate(*names: str) -> Certificate:
+    """A good certificate of a CA of its own, as `CA.certificate`."""
+    return CA().certificate(*names)

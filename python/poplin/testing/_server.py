@@ -1,0 +1,269 @@
+"""The test server."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from poplin import _core
+from poplin._backend import Backend
+from poplin._connect import TLS, milliseconds
+from poplin._listening import Address, core_settings, tls_mode
+from poplin._serving import Serving
+from poplin.testing._background import Background
+from poplin.testing._certificates import CA, LOOPBACK, Certificate
+from poplin.testing._faults import Faults
+from poplin.testing._mail import Maildrops
+from poplin.testing._session import Session, wait_for_change
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
+T = TypeVar("T")
+
+
+class Clock:
+    """A test server's clock: deadlines, delays and the autologout go by it."""
+
+    def __init__(self, running: Background | Serving) -> None:
+        self._running = running
+
+    def advance(self, seconds: float) -> None:
+        """
+        Moves the clock forward, and returns when what was due by then has been handled: a client that was silent for
+        too long has been left. StateError: the server does not serve.
+        """
+        self._running.advance(milliseconds("seconds", seconds))
+
+
+class Server(Faults, Maildrops):
+    r"""
+    A POP3 server for tests. It keeps its users' mail in memory, or asks a backend; it notes what happens, and it can be
+    told to misbehave.
+
+        with Server(users={"alice": "secret"}) as server:
+            server.deliver("alice", b"Subject: hi\r\n\r\nhello")
+            run_my_program(server.host, server.port)
+            server.sessions[0].assert_quit().assert_deleted(...)
+
+    It listens from its construction on; `start`, or entering the context, begins to serve; `stop`, or leaving the
+    context, ends it. Everything may be used before, meanwhile and, but for the clock, afterwards, from any thread.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, str] | None = None,
+        *,
+        backend: Backend | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        path: str | os.PathLike[str] | None = None,
+        tls: TLS = "auto",
+        certificate: Certificate | None = None,
+        quirks: Iterable[str] = (),
+        exclusive: bool = True,
+        greeting: str = "poplin test server, not for production",
+        inactivity: float = 600.0,
+        max_sessions: int | None = None,
+        max_message: int = 256 << 20,
+        allow_cleartext: bool = False,
+        loopback_protected: bool = True,
+        keep_sessions: int = 10_000,
+        workers: int = 0,
+        raise_errors: bool = True,
+    ) -> None:
+        """
+        users: names and passwords; their mail is kept in memory, and no session runs a line of Python.
+        backend: a script's own maildrops instead, as for `poplin.Server`.
+        host, port: an IP address or "localhost" to listen on, and a port; 0: one that is free.
+        path: a Unix socket instead.
+        tls: "implicit" (from the first octet), "stls" (when the client asks), "never"; "auto" is implicit where there
+            is a certificate, else never.
+        certificate: of `certificate` or `CA.certificate`; for tls= "implicit" and "stls" one is made if need be.
+        quirks: names from `QUIRKS` that are played from the beginning.
+        exclusive: one session at a time for a user (RFC 1939 demands it).
+        greeting: the greeting's text.
+        inactivity: seconds after which a silent client is left.
+        max_sessions: more at once are turned away.
+        max_message: octets of the largest message that `deliver` and `load` take.
+        allow_cleartext: let passwords come in clear over a network.
+        loopback_protected: False treats a loopback address or Unix socket like any network.
+        keep_sessions: ended sessions that are kept; the oldest go first.
+        workers: threads on which the backend's methods run; 0: the server's own.
+        raise_errors: leaving the context raises what went wrong in the backend's methods, one exception as it is,
+            several as an ExceptionGroup, unless another exception is on its way.
+
+        NetworkError: the address cannot be listened on. ValueError, TypeError: the arguments do not fit together.
+        """
+        if users is not None and backend is not None:
+            raise ValueError("users= or backend=: which of the two is meant?")
+        if workers and backend is None:
+            raise ValueError("workers= is for a backend's methods, and there is no backend=")
+        if certificate is None and tls in ("implicit", "stls"):
+            certificate = CA().certificate(*dict.fromkeys((*LOOPBACK, host)))
+        mode = tls_mode(tls, certificate is not None)
+        settings = core_settings(
+            host=host,
+            port=port,
+            path=path,
+            mode=mode,
+            exclusive=exclusive,
+            greeting=greeting,
+            inactivity=inactivity,
+            max_sessions=max_sessions,
+            allow_cleartext=allow_cleartext,
+            loopback_protected=loopback_protected,
+        )
+        credentials = None if certificate is None else certificate._credentials()
+        self._kit = _core.Testkit({"sessions_kept": keep_sessions})
+        for quirk in quirks:
+            self.quirk(quirk)
+        memory = _core.Memory() if backend is None else None
+        self._set_up_maildrops(memory, users or {}, max_message)
+        self._running: Background | Serving
+        if backend is None:
+            assert memory is not None
+            background = _core.Background(settings, credentials, memory, self._kit)
+            self._running, bound = Background(background), background.port()
+        else:
+            core = _core.Server(settings, credentials, self._kit)
+            self._running, bound = Serving(core, backend, workers, None), core.port()
+        self._address = Address(host, bound, path, mode)
+        self._certificate = certificate
+        self._raise_errors = raise_errors
+        self._folder: TemporaryDirectory[str] | None = None
+        self.clock = Clock(self._running)
+        """The server's clock, which tests may move."""
+
+    # ---- where it is ----
+
+    @property
+    def host(self) -> str:
+        """The address that it listens on."""
+        return self._address.host
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; 0 for a Unix socket."""
+        return self._address.port
+
+    @property
+    def path(self) -> Path | None:
+        """The Unix socket that it listens on, or None."""
+        return self._address.path
+
+    @property
+    def url(self) -> str:
+        """What to give to `poplin.connect`. StateError: on a Unix socket, for which there is no URL; use `path`."""
+        return self._address.url()
+
+    def url_for(self, user: str) -> str:
+        """The same with a user in it."""
+        return self._address.url(user)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """Its certificate; None without TLS."""
+        return self._certificate
+
+    @property
+    def ca_pem(self) -> str | None:
+        """The certificate to trust, as PEM text; None without TLS."""
+        return None if self._certificate is None else self._certificate.ca_pem
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The same as a file, which is removed when the server stops; None without TLS."""
+        if self._certificate is None:
+            return None
+        if self._folder is None:
+            import tempfile
+
+            self._folder = tempfile.TemporaryDirectory(prefix="poplin-")
+            Path(self._folder.name, "ca.pem").write_text(self._certificate.ca_pem)
+        return Path(self._folder.name, "ca.pem")
+
+    # ---- beginning and ending ----
+
+    def start(self) -> None:
+        """Serve. StateError: it was started or stopped before."""
+        self._running.start()
+
+    def stop(self) -> None:
+        """
+        End the server: open sessions are closed, and what they had marked is not deleted. What it noted stays. Stopping
+        twice is peaceful.
+        """
+        self._running.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        errors = self.errors if self._raise_errors and error is None else []
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup("the test server's backend failed", errors)
+
+    def __repr__(self) -> str:
+        return f"<poplin.testing.Server {self._address}, {self._running.state}>"
+
+    # ---- what happened ----
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that are kept, oldest first, those that are open too."""
+        seen = self._kit.changes()
+        return [Session(self._kit, record, seen) for record in self._kit.records()]
+
+    @property
+    def transcript(self) -> str:
+        """All of them for a person, secrets masked."""
+        return "\n".join(session.transcript for session in self.sessions)
+
+    @property
+    def errors(self) -> list[BaseException]:
+        """
+        What went wrong in the backend, oldest first, the last 1,000: exceptions of its methods, wrong types, messages
+        of another size than listed.
+        """
+        return self._running.errors
+
+    def wait_for(self, predicate: Callable[[Self], T], timeout: float = 5.0) -> T:
+        """
+        Waits until predicate(server) is true, and returns what it gave. It is looked at whenever something happens in a
+        session, in the caller's thread. TimeoutError: it was not true within so many seconds; it shows what happened.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            seen = self._kit.changes()
+            result = predicate(self)
+            if result:
+                return result
+            if not wait_for_change(self._kit, seen, until):
+                break
+        result = predicate(self)  # what it looks at may be none of the sessions' doing
+        if not result:
+            raise TimeoutError(f"not true after {timeout} seconds. What happened:\n{self.transcript or 'no session'}")
+        return result
+
+    def reset(self) -> None:
+        """
+        Forgets all faults and quirks, ended sessions, errors, and the mail of all users. Users stay, and open sessions
+        go on.
+        """
+        self._kit.reset()
+        self._running.forget_errors()
+        if self._memory is not None:
+            for name in self.users:
+                self.clear(name)
