@@ -8,7 +8,7 @@ POP3 for people who script: a client and a server.
             print(message.number, message.uid, message.email()["subject"])
 
 `connect` makes a `Client`; `Server` serves maildrops that are a script's own objects. Whatever goes wrong with a peer
-is a `poplin.Error`. Throw-away certificates for tests are in `poplin.testing`.
+is a `poplin.Error`. `poplin.testing` has a server for tests, and throw-away certificates.
 """
 
 from poplin._backend import Backend, Maildrop

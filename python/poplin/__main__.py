@@ -1,0 +1,29 @@
+"""`python -m poplin COMMAND`: the command line. Each command has a module of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from poplin import __version__, _serve_options
+from poplin._command import Parser, Problem
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    parser = Parser(prog="python -m poplin", description="POP3 on the command line.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"poplin {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _serve_options.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except Problem as problem:
+        if str(problem):
+            print(f"{options.prog}: {problem}", file=sys.stderr)
+        return problem.status
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""What the subcommands of `python -m poplin` share: how arguments are read, and how a problem is told."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import NoReturn
+
+
+class Problem(Exception):
+    """What ends a command: one line for the user, or none, and the exit status (those of sysexits.h)."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, and whose status for it is that of sysexits.h."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program over a usage error."""
+        self.exit(os.EX_USAGE, f"{self.prog}: {message} (--help tells more)\n")
