@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from drops import mail
+from drops import messages
 
 import poplin
 import poplin.testing
@@ -11,8 +11,8 @@ import poplin.testing
 
 @pytest.mark.holds("T-API-3", "B")
 @pytest.mark.parametrize("number", [0, -1, 1 << 31, 1 << 64, 1 << 200])
-def test_numbers_out_of_range(serve: Any, connect: Any, number: int) -> None:
-    server, _ = serve(mail(1))
+def test_numbers_out_of_range(served: Any, connect: Any, number: int) -> None:
+    server = served(messages(1))
     pop = connect(server)
     for verb in (pop.retr, pop.top, pop.dele, pop.list, pop.uidl):
         with pytest.raises(ValueError, match="message number must be from 1 to 2147483647"):
@@ -26,8 +26,8 @@ def test_numbers_out_of_range(serve: Any, connect: Any, number: int) -> None:
 
 @pytest.mark.holds("T-API-3", "B")
 @pytest.mark.parametrize("number", ["1", b"1", 1.0, True, [1]])
-def test_numbers_of_another_type(serve: Any, connect: Any, number: Any) -> None:
-    server, _ = serve(mail(1))
+def test_numbers_of_another_type(served: Any, connect: Any, number: Any) -> None:
+    server = served(messages(1))
     pop = connect(server)
     for verb in (pop.retr, pop.top, pop.dele, pop.list, pop.uidl):
         with pytest.raises(TypeError):
@@ -37,24 +37,24 @@ def test_numbers_of_another_type(serve: Any, connect: Any, number: Any) -> None:
     assert pop.stat().count == 1
 
 
-def test_a_verb_that_needs_a_number(serve: Any, connect: Any) -> None:
-    server, _ = serve(mail(1))
+def test_a_verb_that_needs_a_number(served: Any, connect: Any) -> None:
+    server = served(messages(1))
     pop = connect(server)
     for verb in (pop.retr, pop.top, pop.dele):
         with pytest.raises(ValueError, match="needs a message number"):
             verb(None)
     with pytest.raises(ValueError, match="needs a message number"):
         list(pop.retr_all([None]))
-    messages = pop.retr_all()
-    next(messages)
+    fetched = pop.retr_all()
+    next(fetched)
     with pytest.raises(ValueError, match="needs a message number"):
         pop.dele(None)
 
 
 @pytest.mark.holds("T-API-3", "B")
 @pytest.mark.parametrize("text", ["a\r\nDELE 1", "a\nb", "a\rb", "a\0b", "a\ud800b", "", "x" * 300])
-def test_names_and_passwords_that_no_command_carries(serve: Any, connect: Any, text: str) -> None:
-    server, _ = serve(mail(1))
+def test_names_and_passwords_that_no_command_carries(served: Any, connect: Any, text: str) -> None:
+    server = served(messages(1))
     for login in ({"user": text}, {"password": text}):
         with pytest.raises(ValueError) as caught:
             connect(server, **login)
@@ -69,8 +69,8 @@ def test_names_and_passwords_that_no_command_carries(serve: Any, connect: Any, t
 
 @pytest.mark.holds("T-API-3", "B")
 @pytest.mark.parametrize("value", [b"alice", 5, ["alice"]])
-def test_names_and_passwords_of_another_type(serve: Any, connect: Any, value: Any) -> None:
-    server, _ = serve(mail(1))
+def test_names_and_passwords_of_another_type(served: Any, connect: Any, value: Any) -> None:
+    server = served(messages(1))
     for login in ({"user": value}, {"password": value}):
         with pytest.raises(TypeError):
             connect(server, **login)

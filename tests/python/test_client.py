@@ -6,30 +6,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drops import mail
+from drops import messages
 from scripts import LEAVE, LOGIN, join
 
 import poplin
 from peer import Server
 
-MAIL = {"m1": b"Subject: hello\n\nfirst\n", "m2": b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end"}
+MAIL = [b"Subject: hello\n\nfirst\n", b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end"]
 WIRE = [b"Subject: hello\r\n\r\nfirst\r\n", b"Subject: dots\r\n\r\n.\r\n..x\r\nno line end\r\n"]
 
 
 @pytest.fixture
-def pop(serve: Any, connect: Any) -> Any:
-    server, _ = serve(dict(MAIL))
+def server(served: Any) -> Any:
+    return served(MAIL)
+
+
+@pytest.fixture
+def pop(server: Any, connect: Any) -> Any:
     return connect(server)
 
 
-def test_stat_list_and_uidl(pop: poplin.Client) -> None:
+def uids(server: Any) -> list[str]:
+    return [message.uid for message in server.messages("alice")]
+
+
+def test_stat_list_and_uidl(server: Any, pop: poplin.Client) -> None:
     octets = [len(message) for message in WIRE]
     assert pop.stat() == poplin.Stat(2, sum(octets))
     assert repr(pop.stat()) == f"Stat(count=2, octets={sum(octets)})"
     assert pop.list() == [poplin.Listing(1, octets[0]), poplin.Listing(2, octets[1])]
     assert pop.list(2) == poplin.Listing(2, octets[1])
-    assert pop.uidl() == [poplin.UniqueID(1, "m1"), poplin.UniqueID(2, "m2")]
-    assert pop.uidl(1) == poplin.UniqueID(1, "m1")
+    assert pop.uidl() == [poplin.UniqueID(number, uid) for number, uid in enumerate(uids(server), 1)]
+    assert pop.uidl(1) == pop.uidl()[0]
 
 
 @pytest.mark.holds("T-FRM-9", "S")
@@ -100,8 +108,8 @@ def test_a_refused_retr_leaves_the_path_alone(pop: poplin.Client, tmp_path: Path
     assert path.read_bytes() == b"before"
 
 
-def test_what_into_raises_comes_through_and_the_connection_goes_on(serve: Any, connect: Any, tmp_path: Path) -> None:
-    server, _ = serve(mail(2, 500_000))
+def test_what_into_raises_comes_through_and_the_connection_goes_on(served: Any, connect: Any, tmp_path: Path) -> None:
+    server = served(messages(2, 500_000))
     pop = connect(server)
 
     def full(piece: bytes) -> None:
@@ -116,9 +124,9 @@ def test_what_into_raises_comes_through_and_the_connection_goes_on(serve: Any, c
 
 
 @pytest.mark.holds("T-API-1", "B")
-def test_a_sink_may_use_its_connection_and_close_it(serve: Any, connect: Any) -> None:
-    server, backend = serve(mail(2, 300_000))
-    pop = connect(server)
+def test_a_sink_may_use_its_connection_and_close_it(served: Any, connect: Any) -> None:
+    content = messages(2, 300_000)
+    pop = connect(served(content))
     pieces: list[bytes] = []
     others: list[bytes] = []
 
@@ -127,16 +135,16 @@ def test_a_sink_may_use_its_connection_and_close_it(serve: Any, connect: Any) ->
         others.append(pop.retr(2))
 
     pop.retr(1, into=use)
-    assert b"".join(pieces) == backend.mail["uid-1"]
+    assert b"".join(pieces) == content[0]
     assert len(pieces) > 1
-    assert others == [backend.mail["uid-2"]] * len(pieces)
+    assert others == [content[1]] * len(pieces)
     with pytest.raises(poplin.StateError, match="closed"):
         pop.retr(1, into=lambda piece: pop.close())
 
 
-def test_a_failure_that_is_kept_does_not_keep_the_message(serve: Any, connect: Any) -> None:
+def test_a_failure_that_is_kept_does_not_keep_the_message(served: Any, connect: Any) -> None:
     """What is still to come of it is dropped at once, though the traceback lives: it would exceed the window."""
-    server, _ = serve(mail(1, 3_000_000))
+    server = served(messages(1, 3_000_000))
     pop = connect(server, limits={"window_octets": 100_000})
     with pytest.raises(ZeroDivisionError) as kept:
         pop.retr(1, into=lambda piece: 1 // 0)
@@ -144,8 +152,8 @@ def test_a_failure_that_is_kept_does_not_keep_the_message(serve: Any, connect: A
     del kept
 
 
-def test_large_pieces_and_an_empty_message(serve: Any, connect: Any) -> None:
-    server, _ = serve({"large": b"x" * 76 + b"\r\n" + b"y" * 1_000_000 + b"\r\n", "empty": b""})
+def test_large_pieces_and_an_empty_message(served: Any, connect: Any) -> None:
+    server = served([b"x" * 76 + b"\r\n" + b"y" * 1_000_000 + b"\r\n", b""])
     pop = connect(server)
     sizes: list[int] = []
     total = pop.retr(1, into=lambda piece: sizes.append(len(piece)))
@@ -155,8 +163,8 @@ def test_large_pieces_and_an_empty_message(serve: Any, connect: Any) -> None:
     assert pop.retr(2, into=sizes.append) == 0
 
 
-def test_dele_and_rset(serve: Any, connect: Any) -> None:
-    server, backend = serve(dict(MAIL))
+def test_dele_and_rset(server: Any, connect: Any) -> None:
+    _, second = uids(server)
     with connect(server) as pop:
         pop.dele(1)
         assert pop.stat().count == 1
@@ -168,17 +176,16 @@ def test_dele_and_rset(serve: Any, connect: Any) -> None:
         assert pop.stat().count == 2
         pop.noop()
         pop.dele(2)
-    backend.wait_closed()
-    assert backend.deleted == ["m2"]
+    server.sessions[0].assert_deleted(second)
 
 
-def test_messages_lists_and_fetches_nothing(pop: poplin.Client) -> None:
+def test_messages_lists_and_fetches_nothing(server: Any, pop: poplin.Client) -> None:
     first, second = pop.messages()
-    assert (first.number, first.uid, first.octets, first.data) == (1, "m1", len(WIRE[0]), None)
+    assert (first.number, first.uid, first.octets, first.data) == (1, uids(server)[0], len(WIRE[0]), None)
     assert second.retr() == WIRE[1]
     assert second.top(0) == b"Subject: dots\r\n\r\n"
     assert second.data is None
-    assert repr(first) == f"<poplin.Message 1 uid='m1' octets={len(WIRE[0])}>"
+    assert repr(first) == f"<poplin.Message 1 uid={first.uid!r} octets={len(WIRE[0])}>"
     collected: list[bytes] = []
     assert second.retr(into=collected.append) == len(WIRE[1])
 
@@ -190,16 +197,15 @@ def test_email_parses_data_or_fetches_first(pop: poplin.Client) -> None:
     assert [message.email()["subject"] for message in pop.retr_all()] == ["hello", "dots"]
 
 
-def test_what_is_known_without_asking(pop: poplin.Client, certificate: Any) -> None:
-    assert pop.greeting == "poplin ready"
+def test_what_is_known_without_asking(pop: poplin.Client) -> None:
+    assert pop.greeting == "poplin test server, not for production"
     assert pop.tls is None
     assert pop.mechanism == "PLAIN"
     assert pop.capabilities["SASL"] == ("PLAIN",)
     assert pop.capa()["UIDL"] == ()
 
 
-def test_repr_and_errors_show_no_secret(serve: Any, connect: Any) -> None:
-    server, _ = serve()
+def test_repr_and_errors_show_no_secret(server: Any, connect: Any) -> None:
     pop = connect(server)
     assert repr(pop) == f"<poplin.Client 127.0.0.1:{server.port}, no TLS>"
     with pytest.raises(poplin.AuthError) as caught:
@@ -209,8 +215,7 @@ def test_repr_and_errors_show_no_secret(serve: Any, connect: Any) -> None:
     assert caught.value.host == f"127.0.0.1:{server.port}"
 
 
-def test_login_after_connecting(serve: Any, connect: Any) -> None:
-    server, _ = serve(dict(MAIL))
+def test_login_after_connecting(server: Any, connect: Any) -> None:
     pop = connect(server, user=None, password=None)
     assert pop.mechanism is None
     with pytest.raises(poplin.StateError, match=r"^STAT at .*: log in first"):
@@ -227,18 +232,16 @@ def test_login_after_connecting(serve: Any, connect: Any) -> None:
     assert pop.stat().count == 2
 
 
-def test_a_password_may_be_a_function_and_the_user_in_the_url(serve: Any) -> None:
-    server, _ = serve(dict(MAIL))
-    url = server.url.replace("pop3://", "pop3://alice@")
-    with poplin.connect(url, password=lambda: "secret") as pop:
+def test_a_password_may_be_a_function_and_the_user_in_the_url(server: Any) -> None:
+    with poplin.connect(server.url_for("alice"), password=lambda: "secret") as pop:
         assert pop.stat().count == 2
 
 
-def test_a_unix_socket_and_a_socket_of_ones_own(serve: Any, tmp_path: Path) -> None:
+def test_a_unix_socket_and_a_socket_of_ones_own(served: Any, tmp_path: Path) -> None:
     import socket
 
     path = tmp_path / "pop3.sock"
-    server, _ = serve(dict(MAIL), path=path)
+    server = served(MAIL, path=path)
     assert server.port == 0
     assert server.path == path
     with pytest.raises(poplin.StateError):
@@ -252,31 +255,29 @@ def test_a_unix_socket_and_a_socket_of_ones_own(serve: Any, tmp_path: Path) -> N
     assert own.fileno() == -1
 
 
-def test_ipv6(serve: Any, connect: Any) -> None:
-    server, _ = serve(dict(MAIL), host="::1")
+def test_ipv6(served: Any, connect: Any) -> None:
+    server = served(MAIL, host="::1")
     assert server.url == f"pop3://[::1]:{server.port}"
     assert connect(server).stat().count == 2
 
 
 @pytest.mark.holds("T-API-2", "C")
-def test_an_exception_in_the_block_deletes_nothing(serve: Any, connect: Any) -> None:
-    server, backend = serve(dict(MAIL))
+def test_an_exception_in_the_block_deletes_nothing(server: Any, connect: Any) -> None:
     with pytest.raises(ZeroDivisionError), connect(server) as pop:
         pop.dele(1)
         _ = 1 / 0
-    backend.wait_closed()
-    assert backend.deleted == []
+    server.sessions[0].assert_outcome("dropped")
+    assert len(uids(server)) == 2
 
 
 @pytest.mark.holds("T-API-2", "C")
-def test_a_forgotten_client_warns_and_deletes_nothing(serve: Any) -> None:
-    server, backend = serve(dict(MAIL))
+def test_a_forgotten_client_warns_and_deletes_nothing(server: Any) -> None:
     pop = poplin.connect(server.url, user="alice", password="secret")
     pop.dele(1)
     with pytest.warns(ResourceWarning, match=r"unclosed <poplin\.Client"):
         del pop
-    backend.wait_closed()
-    assert backend.deleted == []
+    server.sessions[0].assert_outcome("dropped")
+    assert len(uids(server)) == 2
 
 
 def test_closing_twice_is_peaceful_and_verbs_then_say_so(pop: poplin.Client) -> None:
@@ -309,8 +310,7 @@ def test_exceptions_survive_pickling() -> None:
     assert (str(again), vars(again)) == (str(error), vars(error))
 
 
-def test_nobody_listens(serve: Any) -> None:
-    server, _ = serve()
+def test_nobody_listens(server: Any) -> None:
     url = server.url
     server.stop()
     with pytest.raises(poplin.NetworkError):

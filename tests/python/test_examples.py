@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,15 @@ def test_the_demonstration_without_rich(monkeypatch: pytest.MonkeyPatch) -> None
         message.data = b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe=1B[2J?=\r\n\r\n"
         advance(message)
     assert output.getvalue() == "  1/1       10 octets  gr\u00fc\u00dfe?[2J\n"
+
+
+def test_the_sample_projects_tests(tmp_path: Path) -> None:
+    """The mail fetcher's own suite, run where it stands, as somebody would who has copied it."""
+    report = tmp_path / "report.xml"
+    sample = ROOT / "examples/python-mailfetch"
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={sample}", f"--junitxml={report}", sample)
+    assert done.returncode == 0, done.stdout
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    assert suite is not None
+    assert [suite.get(kind) for kind in ("failures", "errors", "skipped")] == ["0"] * 3
+    assert int(suite.get("tests", 0)) >= 14

@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 import pytest
-from drops import mail
+from drops import messages
 from scripts import CAPABILITIES, GREETING, LEAVE, join
 
 import poplin
@@ -16,26 +16,25 @@ STRICT: dict[str, Any] = {"tls": "stls"}
 
 
 @pytest.mark.parametrize("tls", ["implicit", "stls"])
-def test_mail_over_tls(serve: Any, certificate: Any, tls: str) -> None:
-    server, backend = serve(mail(20, 100_000), tls=tls, cert_file=certificate.cert_file, key_file=certificate.key_file)
+def test_mail_over_tls(served: Any, tls: str) -> None:
+    server = served(messages(20, 100_000), tls=tls)
+    content = {mail.uid: mail.data for mail in server.messages("alice")}
     url = server.url.replace("127.0.0.1", "localhost")
-    with poplin.connect(url, tls=tls, user="alice", password="secret", ca_file=certificate.ca_file) as pop:
+    with poplin.connect(url, tls=tls, user="alice", password="secret", ca_file=server.ca_file) as pop:
         assert pop.tls is not None
         assert pop.tls.startswith("TLS1.3")
         for message in pop.retr_all():
-            assert message.data == backend.mail[message.uid]
+            assert message.data == content[message.uid]
             message.dele()
-    backend.wait_closed()
-    assert len(backend.deleted) == 20
+    server.sessions[0].assert_quit().assert_deleted(*content).assert_no_cleartext_secret()
 
 
-def test_a_url_says_which_tls(serve: Any, certificate: Any) -> None:
-    pem = {"cert_pem": certificate.cert_pem, "key_pem": certificate.key_pem}
-    server, _ = serve(mail(1), **pem)
+def test_a_url_says_which_tls(served: Any, certificate: Any) -> None:
+    server = served(certificate=certificate)
     assert server.url == f"pop3s://127.0.0.1:{server.port}"
     with poplin.connect(f"localhost:{server.port}", user="alice", password="secret", ca_pem=certificate.ca_pem) as pop:
         assert pop.tls
-    server, _ = serve(mail(1), tls="stls", **pem)
+    server = served(tls="stls", certificate=certificate)
     assert server.url == f"pop3://127.0.0.1:{server.port}"
     with poplin.connect(server.url, user="alice", password="secret") as pop:
         assert pop.tls is None, "a loopback address needs none"
@@ -45,9 +44,9 @@ def test_a_url_says_which_tls(serve: Any, certificate: Any) -> None:
         assert pop.tls
 
 
-def test_stls_by_hand(serve: Any, certificate: Any, connect: Any) -> None:
-    server, _ = serve(mail(1), tls="stls", cert_pem=certificate.cert_pem, key_pem=certificate.key_pem)
-    pop = connect(server, tls="never", user=None, password=None, ca_pem=certificate.ca_pem)
+def test_stls_by_hand(served: Any, connect: Any) -> None:
+    server = served(messages(1), tls="stls")
+    pop = connect(server, tls="never", user=None, password=None, ca_pem=server.ca_pem)
     assert "STLS" in pop.capabilities
     pop.stls()
     assert pop.tls
@@ -56,8 +55,8 @@ def test_stls_by_hand(serve: Any, certificate: Any, connect: Any) -> None:
     assert pop.stat().count == 1
 
 
-def test_an_unknown_ca_is_refused_unless_told_otherwise(serve: Any, certificate: Any, connect: Any) -> None:
-    server, _ = serve(mail(1), cert_pem=certificate.cert_pem, key_pem=certificate.key_pem)
+def test_an_unknown_ca_is_refused_unless_told_otherwise(pop3_server_tls: Any, connect: Any) -> None:
+    server = pop3_server_tls
     with pytest.raises(poplin.CertificateError, match="unknown CA"):
         connect(server)
     with pytest.raises(poplin.CertificateError):
@@ -65,9 +64,9 @@ def test_an_unknown_ca_is_refused_unless_told_otherwise(serve: Any, certificate:
     assert connect(server, verify=False).tls
 
 
-def test_another_name_is_refused(serve: Any, connect: Any) -> None:
+def test_another_name_is_refused(served: Any, connect: Any) -> None:
     other = poplin.testing.certificate("mail.example.org")
-    server, _ = serve(mail(1), cert_pem=other.cert_pem, key_pem=other.key_pem)
+    server = served(certificate=other)
     with pytest.raises(poplin.CertificateError):
         connect(server, ca_pem=other.ca_pem)
 
