@@ -5,16 +5,18 @@ PREFIX ?= /usr/local
 export DEPS DESTDIR
 VENV := build/venv/bin
 
-.PHONY: help demo test interop bench sanitize lint format wheel install clean
+.PHONY: help demo test interop bench fuzz sanitize lint format docs wheel install clean
 
 help:
 	@echo 'make demo      fetch mail over TLS from a scripted server, in Python and in Lua'
 	@echo 'make test      all tests that need no foreign server or client: C, Python, Lua'
 	@echo 'make interop   against Dovecot, and curl, fetchmail, mpop, getmail6, poplib, Net::POP3 against poplin'
 	@echo 'make bench     how fast, beside others'
+	@echo 'make fuzz      the fuzz drivers, FUZZ_SECONDS (60) each'
 	@echo 'make sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer; the C tests under valgrind'
 	@echo 'make lint      two compilers with warnings as errors, clang-tidy, ruff, mypy, luacheck, layers, formatting'
 	@echo 'make format    format the C and Python sources'
+	@echo 'make docs      the reference of the C library and the Python package, in build/docs'
 	@echo 'make wheel     a wheel in build/dist'
 	@echo 'make install   C library, headers and Lua module (PREFIX=$(PREFIX), DESTDIR=$(DESTDIR))'
 	@echo 'make clean     remove build/'
@@ -40,6 +42,11 @@ bench:
 	@tools/build cmake python
 	@bench/run
 
+fuzz:
+	@tools/setup fuzz
+	@tools/build fuzz
+	@tools/fuzz
+
 sanitize:
 	@tools/setup sanitize
 	@tools/build cmake asan python asan-python
@@ -53,6 +60,11 @@ lint:
 format:
 	@tools/setup lint
 	@tools/lint --format
+
+docs:
+	@tools/setup docs
+	@tools/build python
+	@tools/docs
 
 wheel:
 	@tools/setup wheel
