@@ -161,6 +161,7 @@ static PyObject *series_next(PyObject *object) {
 
 static PyMethodDef methods[] = {
     {"close", series_close, METH_NOARGS, close_doc},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Series[M]: of messages of type M, for annotations."},
     {NULL, NULL, 0, NULL},
 };
 
