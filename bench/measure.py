@@ -1,4 +1,4 @@
-"""The measuring itself: how often each client runs, in which order, and what becomes of the samples."""
+"""The measuring itself: how often each client runs, in which order, and what becomes of the samples of both tables."""
 
 import argparse
 import fnmatch
@@ -8,8 +8,10 @@ import sys
 
 import processes
 import report
+import server_report
+import servers
 import setting
-from setting import BARE, CLIENTS, ROWS, Client, Row
+from setting import BARE, CLIENTS, ROWS, SERVER_ROWS, Client, Row
 
 LEAST_SECONDS = 0.3  # that a client works for one sample
 MOST_SECONDS = 30.0  # that a client works for all samples of a row, though there are always two
@@ -61,10 +63,10 @@ def measure_row(row: Row, clients: list[Client], server: processes.Server, round
 
 def choose(arguments: argparse.Namespace) -> tuple[list[Row], list[Client]]:
     """Choose what the command line asks for, of what is there."""
-    rows = [row for row in ROWS if any(fnmatch.fnmatch(row.key, pattern) for pattern in arguments.rows)]
+    rows = [row for row in ROWS if is_wanted(row.key, arguments.rows)]
     clients = []
-    for client in CLIENTS:
-        if client.name != BARE and not any(fnmatch.fnmatch(client.name, pattern) for pattern in arguments.clients):
+    for client in CLIENTS if rows else []:
+        if client.name != BARE and not is_wanted(client.name, arguments.clients):
             continue
         missing = client.missing()
         if missing is None:
@@ -74,14 +76,57 @@ def choose(arguments: argparse.Namespace) -> tuple[list[Row], list[Client]]:
     return rows, clients
 
 
-def main() -> None:
-    """Measure, print the table, write the results."""
+def is_wanted(name: str, patterns: list[str]) -> bool:
+    """Tell whether one of the patterns fits."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def measure_clients(arguments: argparse.Namespace) -> list[report.Result]:
+    """Fill the first table, a row at a time."""
+    rows, clients = choose(arguments)
+    results: list[report.Result] = []
+    started: dict[tuple[str, int, int], processes.Server] = {}
+    try:
+        for row in rows:
+            key = (row.server, row.messages, row.octets)
+            if key not in started:
+                started[key] = processes.Server(row)
+            runners = measure_row(row, clients, started[key], arguments.rounds)
+            result = report.Result(row, {name: runner.samples for name, runner in runners.items()})
+            results.append(result)
+            result.show()
+    finally:
+        for server in started.values():
+            server.stop()
+    return results
+
+
+def measure_servers(arguments: argparse.Namespace) -> list[server_report.Result]:
+    """Fill the second table."""
+    rows = [row for row in SERVER_ROWS if is_wanted(row.key, arguments.rows)]
+    peers = [
+        peer
+        for peer in setting.TEST_SERVERS
+        if rows and (peer.name == setting.BASE or is_wanted(peer.name, arguments.servers))
+    ]
+    return servers.measure(rows, servers.those_there(peers), arguments.rounds)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    keys = ", ".join([row.key for row in ROWS] + [row.key for row in SERVER_ROWS])
     parser = argparse.ArgumentParser(description="Measure poplin beside others.")
-    parser.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help=", ".join(row.key for row in ROWS))
+    parser.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help=keys)
     parser.add_argument("--clients", nargs="+", default=["*"], metavar="PATTERN", help="as in the table: 'poplin*'")
-    parser.add_argument("--rounds", type=int, default=7, help="samples of each client in each row (default 7)")
+    parser.add_argument("--servers", nargs="+", default=["*"], metavar="PATTERN", help="the test servers, likewise")
+    parser.add_argument("--rounds", type=int, default=7, help="samples of each in each row (default 7)")
     parser.add_argument("--check", action="store_true", help="fail where a promise is not kept")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print the tables, write the results."""
+    arguments = parse_arguments()
     missing = processes.tool_missing()
     if missing is not None:
         sys.exit(f"bench/run needs {missing}")
@@ -91,22 +136,10 @@ def main() -> None:
         print(f"left out: {name}, whose library pkg-config does not know", file=sys.stderr)
     if os.getloadavg()[0] > BUSY:
         print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): do not trust what follows", file=sys.stderr)
-    rows, clients = choose(arguments)
-    results: list[report.Result] = []
-    servers: dict[tuple[str, int, int], processes.Server] = {}
-    try:
-        for row in rows:
-            key = (row.server, row.messages, row.octets)
-            if key not in servers:
-                servers[key] = processes.Server(row)
-            runners = measure_row(row, clients, servers[key], arguments.rounds)
-            result = report.Result(row, {name: runner.samples for name, runner in runners.items()})
-            results.append(result)
-            result.show()
-    finally:
-        for server in servers.values():
-            server.stop()
-    report.write(results, setting.BUILD / "results.json")
-    broken = report.show_promises(results)
+    results = measure_clients(arguments)
+    server_results = measure_servers(arguments)
+    report.write(results, server_results, setting.BUILD / "results.json")
+    print("\nPromises")
+    broken = report.show_promises(results) + server_report.show_promises(server_results)
     if broken and arguments.check:
         sys.exit(1)

@@ -15,10 +15,10 @@ from setting import BENCH, BUILD, LIBRARY, TOP
 
 def compile_programs() -> list[str]:
     """Compile the C programs that are out of date; name those that cannot be for want of a library."""
-    BUILD.mkdir(parents=True, exist_ok=True)
     without = []
     for name, (packages, links_poplin) in setting.PROGRAMS.items():
         target, source = BUILD / name, BENCH / f"{name}.c"
+        target.parent.mkdir(parents=True, exist_ok=True)
         inputs = [source, *BENCH.glob("*.h"), *([LIBRARY] if links_poplin else [])]
         if target.exists() and all(path.stat().st_mtime < target.stat().st_mtime for path in inputs):
             continue
@@ -46,6 +46,12 @@ def compile_programs() -> list[str]:
     return without
 
 
+def cpu_of(process: int) -> float:
+    """Give the seconds of processor time that the threads of a process have used."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 class Server:
     """A server for one load, on loopback, and a relay before it where the load is far away."""
 
@@ -70,8 +76,7 @@ class Server:
 
     def cpu(self) -> float:
         """Give the seconds of processor time that it has used."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        return cpu_of(self.process.pid)
 
     def stop(self) -> None:
         """End it."""

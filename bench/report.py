@@ -1,4 +1,4 @@
-"""The table, the promises, and the results as JSON."""
+"""The table of the clients, its promises, and the results of both tables as JSON."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import server_report
 from processes import Sample
 from setting import BARE, CLIENTS, Row
 
@@ -64,16 +65,20 @@ class Result:
         }
 
 
-def write(results: Sequence[Result], path: Path) -> None:
-    """Write the results for a program to read. Times are in seconds, of one session."""
-    path.write_text(json.dumps({"cores": os.cpu_count(), "rows": [result.as_json() for result in results]}, indent=2))
+def write(results: Sequence[Result], server_results: Sequence[server_report.Result], path: Path) -> None:
+    """Write the results for a program to read. Times are in seconds, of one session, one start or one stop."""
+    everything = {
+        "cores": os.cpu_count(),
+        "rows": [result.as_json() for result in results],
+        "servers": [result.as_json() for result in server_results],
+    }
+    path.write_text(json.dumps(everything, indent=2))
     print(f"\nAll samples: {path}")
 
 
 def show_promises(results: Sequence[Result]) -> int:
     """Tell which promises are kept: within a multiple of the bare reader, and ahead of everybody else's client."""
     broken = 0
-    print("\nPromises")
     for result in results:
         ours = {
             client.name: client for client in CLIENTS if client.promise is not None and client.name in result.samples

@@ -1,10 +1,13 @@
-"""What is measured: the rows of the table and the clients in it. A new row or client is an entry here."""
+"""
+What is measured: the rows of the two tables, and the clients and the test servers in them. A new one is an entry here.
+"""
 
 import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 TOP = Path(__file__).resolve().parent.parent
 BENCH = TOP / "bench"
@@ -52,6 +55,30 @@ class Client:
         return next((str(path) for path in self.needs if not path.exists()), None)
 
 
+@dataclasses.dataclass(frozen=True)
+class ServerRow:
+    """One thing that is asked of a test server, again and again."""
+
+    key: str
+    title: str
+    figure: str  # of what the server answers (see server_peers/peer.py); "session": what the visitor takes
+    open: int = 0  # sessions that are open when it is stopped
+    at_once: int = 1
+    limit: float | None = None  # seconds: promised of poplin's
+
+
+@dataclasses.dataclass(frozen=True)
+class TestServer:
+    """A program with a test server in it (see server_peers/peer.py for how it is spoken to)."""
+
+    name: str
+    command: Sequence[str | Path]
+    requires: Sequence[str | Path]  # a command that fails where something is missing
+    protocol: str = "pop3"
+    environment: Sequence[tuple[str, str]] = ()
+    ours: bool = False
+
+
 # How a C program is compiled: the libraries that pkg-config knows, and whether it links poplin.
 PROGRAMS: dict[str, tuple[Sequence[str], bool]] = {
     "canned": (["gnutls"], True),
@@ -60,10 +87,13 @@ PROGRAMS: dict[str, tuple[Sequence[str], bool]] = {
     "bare": (["gnutls"], False),
     "poplin_client": (["gnutls", "libuv"], True),
     "curl_client": (["libcurl"], False),
+    "server_peers/background": (["gnutls", "libuv"], True),
+    "server_peers/visitor": ([], False),
 }
 
 BARE = "bare reader, C"
 
+LUA = shutil.which("lua5.4") or "lua5.4"
 LUA_PATHS = (
     ("LUA_PATH", f"{TOP}/lua/?.lua;{TOP}/lua/?/init.lua;;"),
     ("LUA_CPATH", f"{LUA_MODULE}/?.so;;"),
@@ -75,7 +105,7 @@ CLIENTS = [
     Client("poplin, Python", [PYTHON, BENCH / "poplin_client.py"], needs=[PYTHON], promise=2.5, promise_far=1.2),
     Client(
         "poplin, Lua",
-        [shutil.which("lua5.4") or "lua5.4", BENCH / "poplin_client.lua"],
+        [LUA, BENCH / "poplin_client.lua"],
         needs=[LUA_MODULE, TOP / "lua" / "poplin"],
         environment=LUA_PATHS,
         promise=2.5,
@@ -99,6 +129,40 @@ ROWS = [
 ]
 
 
-def environment_of(client: Client) -> dict[str, str]:
-    """Give the environment that the client runs in."""
-    return {**os.environ, **dict(client.environment)}
+PEERS = BENCH / "server_peers"
+VISITOR = BUILD / "server_peers" / "visitor"
+BASE = "poplin, Python"  # what the test servers are compared with
+
+
+def _in_python(name: str, script: str, module: str, **options: Any) -> TestServer:
+    return TestServer(name, [PYTHON, PEERS / script], [PYTHON, "-c", f"import {module}"], **options)
+
+
+TEST_SERVERS = [
+    _in_python(BASE, "poplin_server.py", "poplin.testing", ours=True),
+    TestServer("poplin, C", [BUILD / "server_peers" / "background"], ["true"], ours=True),
+    TestServer(
+        "poplin, Lua",
+        [LUA, PEERS / "poplin_server.lua"],
+        [LUA, "-e", "require 'socket' require 'poplin.testing'"],
+        environment=LUA_PATHS,
+        ours=True,
+    ),
+    _in_python("CPython's dummy server", "dummy_server.py", "test.test_poplib"),
+    _in_python("Twisted's POP3", "twisted_server.py", "twisted.mail.pop3"),
+    _in_python("aiosmtpd's controller", "aiosmtpd_server.py", "aiosmtpd.controller", protocol="smtp"),
+]
+
+SERVER_ROWS = [
+    ServerRow("start", "Start", "start", limit=1e-3),
+    ServerRow("greeting", "Start, until a client has been greeted", "greeting"),
+    ServerRow("stop", "Stop", "stop", limit=5e-3),
+    ServerRow("stop-open", "Stop with 10 sessions open", "stop", open=10, limit=5e-3),
+    ServerRow("sessions", "Sessions, one after the other", "session"),
+    ServerRow("sessions-16", "Sessions, 16 at once", "session", at_once=16),
+]
+
+
+def environment_of(program: Client | TestServer) -> dict[str, str]:
+    """Give the environment that the program runs in."""
+    return {**os.environ, **dict(program.environment)}
