@@ -1,6 +1,8 @@
-"""The table of results at the end of the run, and what the interoperation tests share."""
+"""The tables of results at the end of the run, and what the interoperation tests share."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,20 @@ class Row:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Met:
+    """What came of a client's meeting with a fault."""
+
+    shows: str
+    fault: str
+    client: str
+    tls: str
+    ended: str
+    delivered: int
+
+
 _rows: list[Row] = []
+_met: list[Met] = []
 
 
 def _shown(cell: object) -> str:
@@ -31,12 +46,23 @@ def results() -> list[Row]:
     return _rows
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _rows:
+@pytest.fixture(scope="session")
+def met() -> list[Met]:
+    """The same for meetings with faults."""
+    return _met
+
+
+def _write(reporter: pytest.TerminalReporter, title: str, kind: type[Any], rows: Sequence[Any]) -> None:
+    if not rows:
         return
-    names = [field.name.replace("_", " ") for field in fields(Row)]
-    cells = [names, *(list(map(_shown, astuple(row))) for row in _rows)]
+    names = [field.name.replace("_", " ") for field in fields(kind)]
+    cells = [names, *(list(map(_shown, astuple(row))) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    terminalreporter.section("interoperation")
+    reporter.section(title)
     for line in cells:
-        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)))
+        reporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _write(terminalreporter, "interoperation", Row, _rows)
+    _write(terminalreporter, "clients and faults", Met, _met)

@@ -116,7 +116,7 @@ def test_fetches_everything(face: Face, language: str, mode: str, results: list[
     assert len(fetched) == len(mail)
 
 
-@pytest.mark.holds("POP-UPD-1", "C")
+@pytest.mark.holds("POP-UPD-5", "C")
 @pytest.mark.parametrize("language", ["python", "lua"])
 def test_quit_deletes(dovecot: Dovecot, face: Face, language: str) -> None:
     user = f"{language}-commits"
