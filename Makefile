@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 export DEPS DESTDIR
 VENV := build/venv/bin
 
-.PHONY: help demo test interop bench fuzz sanitize lint format docs wheel install clean
+.PHONY: help demo test interop bench fuzz sanitize conformance lint format docs wheel install clean
 
 help:
 	@echo 'make demo      fetch mail over TLS from a scripted server, in Python and in Lua'
@@ -14,6 +14,7 @@ help:
 	@echo 'make bench     how fast, beside others'
 	@echo 'make fuzz      the fuzz drivers, FUZZ_SECONDS (60) each'
 	@echo 'make sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer; the C tests under valgrind'
+	@echo 'make conformance  docs/conformance.md, from the last make test and make interop'
 	@echo 'make lint      two compilers with warnings as errors, clang-tidy, ruff, mypy, luacheck, layers, formatting'
 	@echo 'make format    format the C and Python sources'
 	@echo 'make docs      the reference of the C library and the Python package, in build/docs'
@@ -51,6 +52,9 @@ sanitize:
 	@tools/setup sanitize
 	@tools/build cmake asan python asan-python
 	@$(VENV)/python tools/run_tests.py sanitize asan-c asan-python asan-lua valgrind
+
+conformance:
+	@tools/conformance.py
 
 lint:
 	@tools/setup lint
