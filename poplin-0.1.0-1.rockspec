@@ -1,5 +1,5 @@
 -- The Lua module alone, from this tree: luarocks make poplin-0.1.0-1.rockspec
--- CMake builds it, since the C sources are listed once for all builds; GnuTLS, libuv and Lua's headers must be there.
+-- CMake builds it, since the C sources are listed once for all builds; GnuTLS, libidn, libuv and Lua's headers must be there.
 rockspec_format = "3.0"
 package = "poplin"
 version = "0.1.0-1"
@@ -23,6 +23,7 @@ build = {
     lua = {
       ["poplin"] = "lua/poplin/init.lua",
       ["poplin.client"] = "lua/poplin/client.lua",
+      ["poplin.misuse"] = "lua/poplin/misuse.lua",
       ["poplin.server"] = "lua/poplin/server.lua",
       ["poplin.settings"] = "lua/poplin/settings.lua",
       ["poplin.task"] = "lua/poplin/task.lua",

@@ -10,7 +10,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
-LIBRARIES = {"gnutls": ("3.7", "libgnutls28-dev"), "libuv": ("1.40", "libuv1-dev")}  # pkg-config's name: what is needed
+LIBRARIES = {  # pkg-config's name: what is needed
+    "gnutls": ("3.7", "libgnutls28-dev"),
+    "libidn": ("1.33", "libidn-dev"),
+    "libuv": ("1.40", "libuv1-dev"),
+}
 
 
 def stop(message: str) -> None:

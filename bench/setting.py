@@ -82,12 +82,12 @@ class TestServer:
 # How a C program is compiled: the libraries that pkg-config knows, and whether it links poplin.
 PROGRAMS: dict[str, tuple[Sequence[str], bool]] = {
     "canned": (["gnutls"], True),
-    "server": (["gnutls", "libuv"], True),
+    "server": (["gnutls", "libidn", "libuv"], True),
     "relay": ([], False),
     "bare": (["gnutls"], False),
-    "poplin_client": (["gnutls", "libuv"], True),
+    "poplin_client": (["gnutls", "libidn", "libuv"], True),
     "curl_client": (["libcurl"], False),
-    "server_peers/background": (["gnutls", "libuv"], True),
+    "server_peers/background": (["gnutls", "libidn", "libuv"], True),
     "server_peers/visitor": ([], False),
 }
 

@@ -26,6 +26,7 @@ PUBLIC = {
     "types": "wire",
     "status": "wire",
     "url": "wire",
+    "scram": "sasl",
     "client": "client",
     "session": "server",
     "tls": "tls",
@@ -43,6 +44,7 @@ PUBLIC = {
 FOREIGN = {
     r"gnutls/(?!crypto\.h)": ["tls"],
     r"gnutls/crypto\.h": ["tls", "sasl"],
+    r"stringprep\.h": ["sasl"],
     r"uv\.h": ["loop"],
     r"lua|lauxlib\.h": ["bindings/lua"],
     r"Python\.h": ["bindings/python"],

@@ -10,6 +10,7 @@
 #include <poplin/loop.h>
 #include <poplin/memory.h>
 #include <poplin/questions.h>
+#include <poplin/scram.h>
 #include <poplin/server.h>
 #include <poplin/session.h>
 #include <poplin/status.h>

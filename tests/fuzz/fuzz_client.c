@@ -28,7 +28,7 @@ struct run {
     poplin_buffer sent;
 };
 
-static const poplin_credentials credentials = {{"alice", 5}, {"s3cr3t", 6}};
+static const poplin_credentials credentials = {.user = {"alice", 5}, .password = {"s3cr3t", 6}};
 
 /* What a server might say. */
 static const char *const phrases[] = {

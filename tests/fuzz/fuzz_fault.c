@@ -56,13 +56,14 @@ static const char *const values[] = {
 
 /* ---- faults ---- */
 
-/* The text of the fault that was added last is taken for the same fault. */
-static void check_text(const poplin_faults *faults) {
-    const char *text = poplin_faults_newest(faults);
+/* The text of a fault is taken for the same fault. */
+static void check_text(const char *text) {
     poplin_faults *others = poplin_faults_new();
+    poplin_fault_handle handle;
 
-    CHECK(poplin_faults_add_text(others, text, NULL) == POPLIN_OK);
-    CHECK(strcmp(poplin_faults_newest(others), text) == 0);
+    CHECK(poplin_faults_add_text(others, text, &handle, NULL) == POPLIN_OK);
+    CHECK(strcmp(handle.name, text) == 0);
+    free(handle.name);
     poplin_faults_free(others);
 }
 
@@ -93,12 +94,14 @@ static void add(struct run *run) {
     char text[TEXT_MAX];
 
     take_text(run, text);
-    int status = poplin_faults_add_text(run->faults, text, &error);
+    poplin_fault_handle handle = {0, NULL};
+    int status = poplin_faults_add_text(run->faults, text, &handle, &error);
 
     CHECK(status == POPLIN_OK || status == POPLIN_ERR_STATE || status == POPLIN_ERR_UNSUPPORTED);
     CHECK((status == POPLIN_OK) == (error.reason[0] == '\0'));
     if (status == POPLIN_OK && strstr(text, "name") == NULL)
-        check_text(run->faults);
+        check_text(handle.name);
+    free(handle.name);
 }
 
 static void add_profile(struct run *run) {
@@ -106,7 +109,7 @@ static void add_profile(struct run *run) {
 
     for (size_t i = choose(&run->tape, 20); i > 0 && profile[1].name != NULL; i--)
         profile++;
-    int status = poplin_faults_add_profile(run->faults, profile->name, NULL);
+    int status = poplin_faults_add_profile(run->faults, profile->name, NULL, NULL);
 
     CHECK(status == POPLIN_OK || status == POPLIN_ERR_STATE);
 }
