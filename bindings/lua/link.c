@@ -53,6 +53,7 @@ int poplin_lua_refusal(lua_State *L, const poplin_link *link, enum poplin_verb v
 typedef struct wishes {
     poplin_link_config config;
     poplin_tls_trust trust;
+    poplin_credentials login;
 } wishes;
 
 #define SETTING(name, kind, member) \
@@ -69,6 +70,10 @@ static const poplin_lua_setting settings[] = {
     SETTING("total_ms", U32, config.total_ms),
     SETTING("mode", INT, config.client.tls),
     SETTING("strict", BOOL, config.client.strict),
+    SETTING("mechanisms", STRING, config.client.mechanisms),
+    SETTING("two_step", BOOL, config.client.two_step),
+    SETTING("token", SLICE, login.token),
+    SETTING("authorize", SLICE, login.authorize),
     SETTING("pipelining", BOOL, config.client.pipelining),
     SETTING("max_line", SIZE, config.client.max_line),
     SETTING("max_listing", SIZE, config.client.max_listing),
@@ -126,9 +131,9 @@ static poplin_lua_link *new_link(lua_State *L, poplin_lua_loop *loop) {
 int poplin_lua_link_open(lua_State *L) {
     poplin_lua_loop *loop = poplin_lua_check_loop(L, 1);
     lua_settop(L, 4);
-    poplin_credentials login = {poplin_lua_slice(L, 3), poplin_lua_slice(L, 4)};
     poplin_error error = {.status = POPLIN_OK};
-    wishes wanted = {.trust = {.verify = true}};
+    wishes wanted = {.trust = {.verify = true},
+                     .login = {.user = poplin_lua_slice(L, 3), .password = poplin_lua_slice(L, 4)}};
     poplin_link_config_init(&wanted.config);
     poplin_lua_settings(L, 2, settings, &wanted);
     poplin_lua_link *self = new_link(L, loop);
@@ -139,10 +144,12 @@ int poplin_lua_link_open(lua_State *L) {
         }
         return poplin_lua_fail(L, &error);
     }
-    status = poplin_link_open(loop->loop, &wanted.config, login.user.data == NULL ? NULL : &login, &self->link);
+    status = poplin_link_open(loop->loop, &wanted.config, wanted.login.user.data == NULL ? NULL : &wanted.login,
+                              &self->link);
     poplin_tls_credentials_free(wanted.config.credentials);
     if (status != POPLIN_OK) {
         const char *reason = status == POPLIN_ERR_PROTOCOL ? UNFIT_LOGIN : NULL;
+        reason = status == POPLIN_ERR_UNSUPPORTED ? "auth names no mechanism, or one that is not known" : reason;
         reason = status == POPLIN_ERR_LIMIT ? "a limit is 0, or user or password is too long for any login" : reason;
         return poplin_lua_fail_with(L, status, "connecting", reason);
     }
@@ -161,6 +168,18 @@ static int link_opened(lua_State *L) {
         return poplin_lua_link_fail(L, link, status);
     }
     lua_pushboolean(L, status == POPLIN_OK);
+    return 1;
+}
+
+/* link:answer(): what the server said of a refused token, or nil. */
+static int link_answer(lua_State *L) {
+    poplin_link *link = open_link(L);
+    poplin_slice answer = link != NULL ? poplin_link_token_answer(link) : (poplin_slice){NULL, 0};
+    if (answer.size == 0) {
+        lua_pushnil(L);
+    } else {
+        lua_pushlstring(L, answer.data, answer.size);
+    }
     return 1;
 }
 
@@ -206,7 +225,7 @@ static int link_login(lua_State *L) {
     poplin_link *link = open_link(L);
     luaL_checkstring(L, 2);
     luaL_checkstring(L, 3);
-    poplin_credentials login = {poplin_lua_slice(L, 2), poplin_lua_slice(L, 3)};
+    poplin_credentials login = {.user = poplin_lua_slice(L, 2), .password = poplin_lua_slice(L, 3)};
     if (link == NULL) {
         return poplin_lua_closed(L);
     }
@@ -330,12 +349,19 @@ static int link_gc(lua_State *L) {
 
 void poplin_lua_link_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"opened", link_opened}, {"login", link_login},
-        {"call", link_call},     {"dele", link_dele},
-        {"cancel", link_cancel}, {"close", link_close},
-        {"facts", link_facts},   {"capabilities", link_capabilities},
-        {"id", link_id},         {"retr_all", link_retr_all},
-        {"__gc", link_gc},       {NULL, NULL},
+        {"opened", link_opened},
+        {"answer", link_answer},
+        {"login", link_login},
+        {"call", link_call},
+        {"dele", link_dele},
+        {"cancel", link_cancel},
+        {"close", link_close},
+        {"facts", link_facts},
+        {"capabilities", link_capabilities},
+        {"id", link_id},
+        {"retr_all", link_retr_all},
+        {"__gc", link_gc},
+        {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_LINK, methods);
 }

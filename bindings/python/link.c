@@ -9,9 +9,6 @@
 
 #include "core.h"
 
-/* How long a wait goes on before signals are looked at, also where their arrival was missed by a hair. */
-#define SIGNAL_CHECK_MS 1000
-
 /* What was dropped by another thread while this one was in the link. */
 typedef struct poplin_py_orphan {
     void (*drop)(void *subject);
@@ -80,8 +77,8 @@ static int64_t milliseconds_now(void) {
  * for one. Returns what the last step answered.
  */
 static int step_and_ask(poplin_link *link, int (*ask)(void *subject), void *subject, int *status) {
-    const int64_t until = milliseconds_now() + SIGNAL_CHECK_MS;
-    int64_t left = SIGNAL_CHECK_MS;
+    const int64_t until = milliseconds_now() + POPLIN_PY_SIGNAL_MS;
+    int64_t left = POPLIN_PY_SIGNAL_MS;
     int stepped = POPLIN_OK;
     while (*status == POPLIN_NEED_INPUT && stepped == POPLIN_OK && left > 0) {
         stepped = poplin_link_wait(link, (int)left);
@@ -150,6 +147,8 @@ static const poplin_py_setting settings[] = {
     SETTING("total_ms", U32, total_ms),
     SETTING("tls", ENUM, client.tls),
     SETTING("strict", BOOL, client.strict),
+    SETTING("mechanisms", STRING, client.mechanisms),
+    SETTING("two_step", BOOL, client.two_step),
     SETTING("pipelining", BOOL, client.pipelining),
     SETTING("max_line", SIZE, client.max_line),
     SETTING("max_listing", SIZE, client.max_listing),
@@ -158,6 +157,8 @@ static const poplin_py_setting settings[] = {
     SETTING("max_message", U64, client.max_message),
     SETTING("window_commands", SIZE, client.window_commands),
     SETTING("window_octets", U64, client.window_octets),
+    {"token", POPLIN_PY_OCTETS, offsetof(wishes, login.token)},
+    {"authorize", POPLIN_PY_OCTETS, offsetof(wishes, login.authorize)},
     {NULL, POPLIN_PY_BOOL, 0},
 };
 #undef SETTING
@@ -180,13 +181,18 @@ static int open_link(poplin_py_link *self, const wishes *wanted) {
 }
 
 #define LOGIN_MISUSE "user or password is empty, too long for any login, or holds what none can carry"
+#define AUTH_MISUSE "auth= names no mechanism, or one that is not known"
 #define LIMIT_MISUSE "a limit is 0, or user or password is too long for any login"
 
 static PyObject *raise_open(poplin_py_state *state, int status) {
-    if (status != POPLIN_ERR_PROTOCOL && status != POPLIN_ERR_LIMIT) {
+    const char *misuse = status == POPLIN_ERR_PROTOCOL      ? LOGIN_MISUSE
+                         : status == POPLIN_ERR_LIMIT       ? LIMIT_MISUSE
+                         : status == POPLIN_ERR_UNSUPPORTED ? AUTH_MISUSE
+                                                            : NULL;
+    if (misuse == NULL) {
         return poplin_py_raise(state, status, NULL);
     }
-    PyErr_SetString(PyExc_ValueError, status == POPLIN_ERR_PROTOCOL ? LOGIN_MISUSE : LIMIT_MISUSE);
+    PyErr_SetString(PyExc_ValueError, misuse);
     return NULL;
 }
 
@@ -254,6 +260,18 @@ static PyObject *link_close(PyObject *object, PyObject *unused) {
         poplin_py_link_leave(self);
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(answer_doc, "answer()\n--\n\nWhat the server said of a refused token, or None.");
+
+static PyObject *link_answer(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    poplin_slice answer = self->link != NULL ? poplin_link_token_answer(self->link) : (poplin_slice){NULL, 0};
+    if (answer.size == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyUnicode_DecodeUTF8(answer.data, (Py_ssize_t)answer.size, "replace");
 }
 
 PyDoc_STRVAR(cancel_doc, "cancel()\n--\n\nFail the connection as Cancelled; no QUIT is sent.");
@@ -339,7 +357,7 @@ static PyObject *link_login(PyObject *object, PyObject *arguments) {
     poplin_py_link *self = (poplin_py_link *)object;
     PyObject *user = NULL;
     PyObject *password = NULL;
-    poplin_credentials login = {{NULL, 0}, {NULL, 0}};
+    poplin_credentials login = {.user = {NULL, 0}, .password = {NULL, 0}};
     if (!PyArg_ParseTuple(arguments, "OO:login", &user, &password) || poplin_py_slice(user, "user", &login.user) < 0 ||
         poplin_py_slice(password, "password", &login.password) < 0 || !poplin_py_link_enter(self)) {
         return NULL;
@@ -530,6 +548,7 @@ static PyMethodDef methods[] = {
     {"retr_all", link_retr_all, METH_O, retr_all_doc},
     {"facts", link_facts, METH_NOARGS, facts_doc},
     {"capabilities", link_capabilities, METH_NOARGS, capabilities_doc},
+    {"answer", link_answer, METH_NOARGS, answer_doc},
     {"cancel", link_cancel, METH_NOARGS, cancel_doc},
     {"close", link_close, METH_NOARGS, close_doc},
     {"fileno", link_fileno, METH_NOARGS, fileno_doc},

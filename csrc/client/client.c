@@ -30,7 +30,16 @@ int poplin_client_new(const poplin_client_config *config, poplin_client **client
     poplin_client *made = calloc(1, sizeof *made);
     if (made == NULL)
         return POPLIN_ERR_NOMEM;
+    made->ways = poplin_choice_parse(config->mechanisms);
+    made->named = config->mechanisms != NULL;
+    made->host = config->host != NULL ? strdup(config->host) : NULL;
+    if (made->ways == 0 || (config->host != NULL && made->host == NULL)) {
+        int status = made->ways == 0 ? POPLIN_ERR_UNSUPPORTED : POPLIN_ERR_NOMEM;
+        poplin_client_free(made);
+        return status;
+    }
     made->config = *config;
+    made->config.mechanisms = made->config.host = NULL;
     if (config->strict && made->config.max_line > STRICT_LINE)
         made->config.max_line = STRICT_LINE;
     *client = made;
@@ -42,6 +51,9 @@ void poplin_client_free(poplin_client *client) {
         return;
     poplin_opening_end(client);
     poplin_buffer_free(&client->opening.said);
+    poplin_buffer_free(&client->opening.answer);
+    poplin_buffer_free(&client->timestamp);
+    free(client->host);
     poplin_step_queue_free(client);
     poplin_capabilities_free(&client->capabilities);
     poplin_line_free(&client->lines);
@@ -73,7 +85,7 @@ int poplin_step_fail(poplin_client *client, int status, poplin_slice peer, const
     client->error = (poplin_error){.status = status};
     describe(client, client->error.doing, sizeof client->error.doing);
     snprintf(client->error.reason, sizeof client->error.reason, "%s", reason);
-    poplin_visible(poplin_opening_conceal(client, peer), client->error.peer, sizeof client->error.peer);
+    poplin_visible(poplin_login_conceal(client, peer), client->error.peer, sizeof client->error.peer);
     client->reading = POPLIN_FAILING;
     client->phase = 0;
     client->cursor = client->end = NULL;
@@ -154,9 +166,9 @@ static int handshake_awaited(poplin_client *client, poplin_client_event *event) 
 }
 
 int poplin_client_tls(poplin_client *client, const poplin_tls_facts *facts) {
-    (void)facts; /* for mechanisms that bind to the channel */
     if (client->reading == POPLIN_READING_GREETING && client->config.tls == POPLIN_TLS_IMPLICIT && !client->tls) {
         client->tls = true;
+        client->facts = *facts;
         return POPLIN_OK;
     }
     if (client->reading != POPLIN_IN_HANDSHAKE)
@@ -166,7 +178,9 @@ int poplin_client_tls(poplin_client *client, const poplin_tls_facts *facts) {
         return POPLIN_ERR_STATE;
     }
     client->tls = true;
+    client->facts = *facts;
     client->reading = POPLIN_READING_REPLY;
+    poplin_buffer_clear(&client->timestamp); /* it came in clear: whoever is in between may have made it (T-APOP-1) */
     poplin_capabilities_clear(&client->capabilities);
     if (poplin_opening_ask(client) < 0)
         poplin_step_fail(client, POPLIN_ERR_NOMEM, (poplin_slice){NULL, 0}, poplin_status_text(POPLIN_ERR_NOMEM));

@@ -4,7 +4,9 @@
  *     client.c        the object: made, freed, fed, pulled; failures
  *     send.c          commands: queued, held back, sent in a sliding window
  *     receive.c       replies, listings and bodies: read and turned into events
- *     open.c          the opening and the login: a few commands of the machine's own
+ *     open.c          the opening: CAPA and STLS, as commands of the machine's own
+ *     login.c         the login: USER and PASS, APOP, or an exchange of AUTH
+ *     choice.c        which way to log in
  *     capabilities.c  what the server announced
  *     numbers.c       which message numbers a listing may name
  *
@@ -19,6 +21,7 @@
 
 #include <poplin/client.h>
 
+#include "sasl/sasl.h"
 #include "wire/dots.h"
 #include "wire/grammar.h"
 #include "wire/line.h"
@@ -94,6 +97,9 @@ typedef struct poplin_numbers {
 
 typedef enum poplin_due { POPLIN_NOTHING_DUE, POPLIN_RESPONSE_DUE, POPLIN_CANCEL_DUE } poplin_due;
 
+/* The ways to log in: the SASL mechanisms, and two commands of POP3's own. */
+enum { POPLIN_WAY_USER = POPLIN_MECHANISM_COUNT, POPLIN_WAY_APOP, POPLIN_WAY_COUNT };
+
 /* The opening or login that is under way, and the secrets that it needs. */
 typedef struct poplin_opening {
     bool active;
@@ -101,13 +107,21 @@ typedef struct poplin_opening {
     uint64_t tag;
     poplin_buffer user;
     poplin_buffer password;
-    poplin_buffer response; /* PLAIN's message in base64 */
-    bool initial;           /* it goes with the AUTH line */
-    bool responded;         /* it was sent, or is part of the AUTH line */
-    poplin_due due;         /* a line of the SASL exchange that is to be sent */
-    const char *refusal;    /* why the exchange was cancelled: the machine fails with this when that is answered */
-    enum poplin_code code;  /* of the login's reply, as is said */
+    poplin_buffer token;
+    poplin_buffer authorize;
+    unsigned way;                 /* that was chosen, of those above */
+    poplin_sasl_client *exchange; /* of AUTH; NULL: none is under way */
+    poplin_buffer message;        /* decoded: the challenge, or the response */
+    poplin_buffer response;       /* in base64; or APOP's digest */
+    bool initial;                 /* it goes with the AUTH line */
+    bool held;                    /* it was made, and waits for the empty challenge */
+    unsigned rounds;              /* challenges so far (LIM-4) */
+    poplin_due due;               /* a line of the SASL exchange that is to be sent */
+    bool rejected;                /* the server said inside the exchange that the secret is wrong */
+    const char *refusal;   /* why the exchange was cancelled: the machine fails with this when that is answered */
+    enum poplin_code code; /* of the login's reply, as is said */
     poplin_buffer said;
+    poplin_buffer answer; /* what the server said of the token */
 } poplin_opening;
 
 struct poplin_client {
@@ -117,6 +131,12 @@ struct poplin_client {
     bool tls;
     bool quitting; /* QUIT was submitted */
     const char *mechanism;
+    poplin_tls_facts facts;  /* all zero without TLS */
+    bool bound;              /* the channel binding was used, which it may be once (SASL-CB-9) */
+    unsigned ways;           /* that may be used, or-ed as 1 << way */
+    bool named;              /* they were named, so those used only by name may be */
+    char *host;              /* a copy of config's */
+    poplin_buffer timestamp; /* of the greeting, where APOP may use it */
 
     const char *cursor; /* of what is lent */
     const char *end;
@@ -176,23 +196,63 @@ int poplin_step_body(poplin_client *client, poplin_client_event *event);
 /* The opening, where one was begun, asks CAPA: after the greeting, and again when TLS stands. OK or ERR_NOMEM. */
 int poplin_opening_ask(poplin_client *client);
 
-/* The status line that answers one of the opening's own commands. */
-int poplin_opening_reply(poplin_client *client, const poplin_status_line *status, poplin_client_event *event);
-
 /* The capabilities have been read, or the server does not know CAPA: what comes next? */
 int poplin_opening_go_on(poplin_client *client, poplin_client_event *event);
 
-/* Fills in what USER, PASS or AUTH sends. */
-void poplin_opening_arguments(poplin_client *client, poplin_parsed_command *line);
+/* The status line that answers one of the opening's own commands. */
+int poplin_opening_reply(poplin_client *client, const poplin_status_line *status, poplin_client_event *event);
 
-/* Appends the line of the SASL exchange that is due. OK or ERR_NOMEM. */
-int poplin_opening_write_due(poplin_client *client);
+/* It ended, with this status: fills in OPENED. Returns OK. */
+int poplin_opening_done(poplin_client *client, int status, poplin_client_event *event);
 
-/* The server's words, or, where they repeat a secret of the login, words that say so (T-SEC-1). */
-poplin_slice poplin_opening_conceal(const poplin_client *client, poplin_slice words);
+/* Queues a command of the machine's own. OK or ERR_NOMEM. */
+int poplin_opening_queue(poplin_client *client, enum poplin_verb verb);
+
+/* Ends a step that did what status says: AGAIN, or the machine has failed. */
+int poplin_opening_going_on(poplin_client *client, int status);
+
+/* Whether TLS is still to come by STLS. */
+bool poplin_opening_wants_tls(const poplin_client *client);
 
 /* The opening is over: secrets are wiped. */
 void poplin_opening_end(poplin_client *client);
+
+/* ---- login.c ---- */
+
+/* Keeps what to log in with. As poplin_client_open. */
+int poplin_login_keep(poplin_client *client, const poplin_credentials *credentials);
+
+/* Wipes it. */
+void poplin_login_forget(poplin_opening *opening);
+
+/* Chooses a way and begins. AGAIN, also where the machine has failed because there is none. */
+int poplin_login_begin(poplin_client *client);
+
+/* The status line that answers USER, PASS, APOP or AUTH. */
+int poplin_login_reply(poplin_client *client, const poplin_status_line *status, poplin_client_event *event);
+
+/* Fills in what USER, PASS, APOP or AUTH sends. */
+void poplin_login_arguments(poplin_client *client, poplin_parsed_command *line);
+
+/* Appends the line of the SASL exchange that is due. OK or ERR_NOMEM. */
+int poplin_login_write_due(poplin_client *client);
+
+/* The server's words, or, where they repeat a secret of the login, words that say so (T-SEC-1). */
+poplin_slice poplin_login_conceal(const poplin_client *client, poplin_slice words);
+
+/* ---- choice.c ---- */
+
+/* The ways that names allows, or-ed; NULL: all but those used only by name. 0: a name is not known, or there is none. */
+unsigned poplin_choice_parse(const char *names);
+
+/* "SCRAM-SHA-256", "USER". Static. */
+const char *poplin_choice_name(unsigned way);
+
+/*
+ * Begins the strongest way that server, credentials, link and host permit: opening->way, and opening->exchange where it is a
+ * mechanism. OK; UNSUPPORTED: none, and *why, made by the call, lists what was offered and why each was passed over; NOMEM.
+ */
+int poplin_choice_make(poplin_client *client, poplin_buffer *why);
 
 /* ---- capabilities.c ---- */
 

@@ -4,6 +4,8 @@
  */
 #include "client/machine.h"
 
+#include "sasl/apop.h"
+
 #include <string.h>
 
 /* Octets of a line inside AUTH (LIM-3). */
@@ -57,7 +59,7 @@ static void begin_event(poplin_client_event *event, enum poplin_client_event_kin
 /* ---- status lines ---- */
 
 int poplin_step_greeting(poplin_client *client, poplin_client_event *event) {
-    poplin_slice line;
+    poplin_slice line, timestamp;
     poplin_status_line status;
     int result = take_line(client, client->config.max_line, &line);
     if (result != POPLIN_OK)
@@ -70,6 +72,9 @@ int poplin_step_greeting(poplin_client *client, poplin_client_event *event) {
         client->error.code = status.code;
         return POPLIN_AGAIN;
     }
+    if (poplin_apop_timestamp(status.text, &timestamp) &&
+        poplin_buffer_append(&client->timestamp, timestamp.data, timestamp.size) < 0)
+        return no_memory(client);
     event->kind = POPLIN_CLIENT_GREETING;
     event->text = status.text;
     client->phase = POPLIN_AUTHORIZATION;

@@ -97,7 +97,8 @@ static bool numbers_valid(const poplin_command *command, const poplin_verb_row *
 
 /* True where the host may submit a command of this verb now. */
 static bool fits_state(const poplin_client *client, enum poplin_verb verb) {
-    if (client->opening.active || client->quitting || verb == POPLIN_AUTH || verb == POPLIN_USER || verb == POPLIN_PASS)
+    if (client->opening.active || client->quitting || verb == POPLIN_AUTH || verb == POPLIN_USER ||
+        verb == POPLIN_PASS || verb == POPLIN_APOP)
         return false;
     if (verb == POPLIN_STLS && client->tls)
         return false;
@@ -203,7 +204,7 @@ static int send_command(poplin_client *client, const poplin_pending *command) {
 
     poplin_parsed_command line = {.verb = command->verb, .number = command->number, .lines = command->lines};
     if (command->internal)
-        poplin_opening_arguments(client, &line);
+        poplin_login_arguments(client, &line);
     queue->charged += command->charge;
     queue->in_flight++;
     return poplin_command_write(&client->output, &line);
@@ -230,7 +231,7 @@ static int refill(poplin_client *client) {
 
 void poplin_client_output(poplin_client *client, const char **data, size_t *size) {
     if (client->reading != POPLIN_FAILING && client->reading != POPLIN_OVER) {
-        int status = client->opening.due != POPLIN_NOTHING_DUE ? poplin_opening_write_due(client) : refill(client);
+        int status = client->opening.due != POPLIN_NOTHING_DUE ? poplin_login_write_due(client) : refill(client);
         if (status < 0)
             poplin_step_fail(client, status, (poplin_slice){NULL, 0}, poplin_status_text(status));
     }

@@ -72,13 +72,19 @@ int poplin_link_start_stls(poplin_link *link) {
 }
 
 static int make_machine(poplin_link *link) {
-    const poplin_slice user = poplin_buffer_slice(&link->user), password = poplin_buffer_slice(&link->password);
-    const poplin_credentials login = {user, password};
+    const poplin_credentials login = {
+        .user = poplin_buffer_slice(&link->user),
+        .password = poplin_buffer_slice(&link->password),
+        .token = poplin_buffer_slice(&link->token),
+        .authorize = poplin_buffer_slice(&link->authorize),
+    };
     int status = poplin_client_new(&link->config.client, &link->client);
     if (status == POPLIN_OK)
         status = poplin_client_open(link->client, link->has_login ? &login : NULL, POPLIN_OPENING_TAG);
     poplin_buffer_free(&link->user);
     poplin_buffer_free(&link->password);
+    poplin_buffer_free(&link->token);
+    poplin_buffer_free(&link->authorize);
     if (status != POPLIN_OK)
         return poplin_link_fail_because(link, status, "login", "%s", poplin_status_text(status));
     return POPLIN_OK;

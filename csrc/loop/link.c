@@ -88,6 +88,10 @@ static void name_peer(poplin_link *link) {
         (void)snprintf(where, size, "%s:%u", config->host, (unsigned)config->port);
 }
 
+static int keep(poplin_buffer *kept, poplin_slice given) {
+    return given.data != NULL ? poplin_buffer_append(kept, given.data, given.size) : POPLIN_OK;
+}
+
 /* Copies what config and login point to. */
 static int copy(poplin_link *link, const poplin_link_config *config, const poplin_credentials *login) {
     link->config = *config;
@@ -95,16 +99,22 @@ static int copy(poplin_link *link, const poplin_link_config *config, const popli
     link->config.path = config->path ? strdup(config->path) : NULL;
     if (config->credentials)
         link->config.credentials = poplin_tls_credentials_ref(config->credentials);
-    if ((config->host && !link->config.host) || (config->path && !link->config.path))
+    const char *mechanisms = config->client.mechanisms;
+    link->config.client.mechanisms = mechanisms ? strdup(mechanisms) : NULL;
+    link->config.client.host = link->config.host;
+    link->config.client.port = link->config.port;
+    if ((config->host && !link->config.host) || (config->path && !link->config.path) ||
+        (mechanisms && !link->config.client.mechanisms))
         return POPLIN_ERR_NOMEM;
     link->has_login = login != NULL;
     if (!login)
         return POPLIN_OK;
-    int status = poplin_buffer_append(&link->user, login->user.data ? login->user.data : "", login->user.size);
+    int status = keep(&link->user, login->user);
     if (status == POPLIN_OK)
-        status = poplin_buffer_append(&link->password, login->password.data ? login->password.data : "",
-                                      login->password.size);
-    return status;
+        status = keep(&link->password, login->password);
+    if (status == POPLIN_OK)
+        status = keep(&link->token, login->token);
+    return status == POPLIN_OK ? keep(&link->authorize, login->authorize) : status;
 }
 
 /* What the machine would refuse when the connection stands is refused before there is one. */
@@ -167,10 +177,14 @@ void poplin_link_free(poplin_link *link) {
     poplin_tls_credentials_free(link->config.credentials);
     poplin_buffer_free(&link->user);
     poplin_buffer_free(&link->password);
+    poplin_buffer_free(&link->token);
+    poplin_buffer_free(&link->authorize);
     poplin_buffer_free(&link->greeting);
+    poplin_buffer_free(&link->answer);
     poplin_ready_remove(&link->ready);
     free((char *)link->config.host);
     free((char *)link->config.path);
+    free((char *)link->config.client.mechanisms);
     free(link);
 }
 
@@ -194,6 +208,10 @@ int poplin_link_opened(poplin_link *link) {
     while (!link->opened && status == POPLIN_OK)
         status = poplin_link_pull(link, &event);
     return poplin_link_answer(link, status == POPLIN_OK ? link->opening : status);
+}
+
+poplin_slice poplin_link_token_answer(const poplin_link *link) {
+    return poplin_buffer_slice(&link->answer);
 }
 
 poplin_slice poplin_link_greeting(const poplin_link *link) {

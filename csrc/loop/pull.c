@@ -105,6 +105,8 @@ static void note_opened(poplin_link *link, const poplin_client_event *event) {
     link->opening = event->status;
     if (event->status == POPLIN_OK)
         return;
+    if (event->answer.size > 0) /* out of memory it is not told, which is no worse than a server that tells nothing */
+        (void)poplin_buffer_append(&link->answer, event->answer.data, event->answer.size);
     poplin_link_describe(link, event->verb, &reply, &link->calls.refusal);
     (void)snprintf(link->calls.refusal.doing, sizeof link->calls.refusal.doing, "login");
 }

@@ -309,10 +309,27 @@ void poplin_tls_sent(poplin_tls *tls, size_t size) {
 
 /* ---- what was negotiated, what went wrong ---- */
 
+/* Octets of channel binding of this type; 0: it is not to be had, for a certificate without a single hash say. */
+static size_t bind(const poplin_tls *tls, gnutls_channel_binding_t type, unsigned char *octets, size_t room) {
+    gnutls_datum_t data = {NULL, 0};
+    if (gnutls_session_channel_binding(tls->session, type, &data) < 0)
+        return 0;
+    size_t size = data.size <= room ? data.size : 0;
+    memcpy(octets, data.data, size);
+    gnutls_free(data.data);
+    return size;
+}
+
 int poplin_tls_get_facts(const poplin_tls *tls, poplin_tls_facts *facts) {
     if (tls->description[0] == '\0')
         return POPLIN_ERR_STATE;
     *facts = (poplin_tls_facts){.verified = tls->credentials->verify};
+    /* Below TLS 1.3 only the extended master secret ties both bindings to one connection (RFC 9266 section 2, RFC 7677 section 4). */
+    if (gnutls_protocol_get_version(tls->session) < GNUTLS_TLS1_3 &&
+        gnutls_session_ext_master_secret_status(tls->session) == 0)
+        return POPLIN_OK;
+    facts->exporter_size = bind(tls, GNUTLS_CB_TLS_EXPORTER, facts->exporter, sizeof facts->exporter);
+    facts->end_point_size = bind(tls, GNUTLS_CB_TLS_SERVER_END_POINT, facts->end_point, sizeof facts->end_point);
     return POPLIN_OK;
 }
 

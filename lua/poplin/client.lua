@@ -60,7 +60,7 @@ end
 -- ---- connecting ----
 
 local OPTIONS = {
-  user = true, password = true, tls = true, ca_file = true, ca_pem = true, verify = true, client_cert = true,
+  user = true, password = true, token = true, authorize = true, auth = true, initial_response = true, tls = true, ca_file = true, ca_pem = true, verify = true, client_cert = true,
   client_key = true, timeout = true, total_timeout = true, path = true, descriptor = true, pipelining = true,
   strict = true, max_message = true, loopback_protected = true, limits = true,
 }
@@ -72,6 +72,7 @@ local LIMITS = {
 
 local PASSED_ON = {
   "ca_file", "ca_pem", "verify", "client_cert", "client_key", "path", "descriptor", "pipelining", "strict",
+  "authorize",
   "max_message", "loopback_protected",
 }
 
@@ -112,8 +113,8 @@ end
 local function login_of(options, url_user)
   local user = options.user or url_user
   if not user then
-    if options.password ~= nil then
-      error("there is a password, but no user", 0)
+    if options.password ~= nil or options.token ~= nil then
+      error("there is a password or token, but no user", 0)
     end
     return nil
   end
@@ -121,10 +122,32 @@ local function login_of(options, url_user)
   if type(password) == "function" then
     password = password(user)
   end
-  if type(user) ~= "string" or type(password) ~= "string" then
-    error("there is a user, but no password: it must be a string, or a function that returns one", 0)
+  if type(user) ~= "string" or type(password) ~= "string" and (password ~= nil or options.token == nil) then
+    error("there is a user, but no password: it must be a string, or a function that returns one; or give a token", 0)
   end
   return user, password
+end
+
+-- The token: a string, or what a function makes of the server's answer to the one before.
+local function token_of(options, answer)
+  local token = options.token
+  if type(token) == "function" then
+    token = token(answer)
+  end
+  if token ~= nil and type(token) ~= "string" then
+    error("token must be a string, or a function that returns one", 0)
+  end
+  return token
+end
+
+-- The mechanisms that may be used, as the core takes them. RFC 2384's "*" is any; its "+" marks what is no SASL mechanism.
+local function mechanisms_of(auth)
+  if auth == nil or auth == "*" then
+    return nil
+  elseif type(auth) == "table" then
+    auth = table.concat(auth, " ")
+  end
+  return (auth:gsub("%f[^%s\0]%+", ""))
 end
 
 -- Notes what an opening, a login or TLS has changed.
@@ -132,7 +155,7 @@ local function refresh(self)
   self.greeting, self.tls, self.mechanism = self._link:facts()
 end
 
-local function open(url, options)
+local function open(url, options, answer)
   check_names(options, OPTIONS)
   if url == nil and options.path == nil and options.descriptor == nil then
     error("a URL or host is needed, or path or descriptor", 0)
@@ -140,21 +163,22 @@ local function open(url, options)
   local host, port, user, auth, mode = core.parse_url(url or "pop3://localhost", options.tls or "auto")
   if not host then
     return nil, port
-  elseif auth then
-    return nil, core.error("unsupported", "the URL names a mechanism (;AUTH=), which is not supported")
   end
   local name, password = login_of(options, user)
-  local link, err = core.open(task.loop(), settings_of(host, port, mode, options), name, password)
+  local settings = settings_of(host, port, mode, options)
+  settings.mechanisms = mechanisms_of(options.auth or auth)
+  settings.two_step = options.initial_response == false
+  settings.token = token_of(options, answer)
+  local link, err = core.open(task.loop(), settings, name, password)
   if not link then
     return nil, err
   end
   return link, options.path or host .. ":" .. port
 end
 
---- Connects and, with a user, logs in: a client, or nil and an error. See docs/lua.md for the options.
-function Client.connect(url, options)
-  task.check()
-  local ok, link, where = pcall(open, url, options or {})
+-- One connection and its login: a client, or nil and an error; err.answer is what the server said of a refused token.
+local function attempt(url, options, answer)
+  local ok, link, where = pcall(open, url, options, answer)
   if not ok then
     error(type(link) == "string" and "poplin.connect: " .. link or link, 0)
   elseif not link then
@@ -164,11 +188,23 @@ function Client.connect(url, options)
   self._message = messages_of(self)
   local opened, err = settled(link, link, link.opened, link:opened())
   if not opened then
+    err.answer = link:answer()
     self:close()
     return nil, err
   end
   refresh(self)
   return self
+end
+
+--- Connects and, with a user, logs in: a client, or nil and an error. See docs/lua.md for the options.
+function Client.connect(url, options)
+  task.check()
+  options = options or {}
+  local self, err = attempt(url, options)
+  if not self and err.answer and type(options.token) == "function" and options.descriptor == nil then
+    return attempt(url, options, err.answer)
+  end
+  return self, err
 end
 
 --- Logs in, on a connection made without a user. After a refusal another attempt may follow.

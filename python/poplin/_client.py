@@ -68,7 +68,7 @@ class Client:
 
     @property
     def mechanism(self) -> str | None:
-        """How the login was done ("PLAIN", or "USER" for USER and PASS); None before it."""
+        """How the login was done ("SCRAM-SHA-256", "USER" for USER and PASS); None before it."""
         return self._mechanism
 
     @property

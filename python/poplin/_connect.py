@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, TypedDict
 
 from poplin import _core
 from poplin._client import Client, secret_octets
+from poplin._errors import AuthError
 
 TLS = Literal["auto", "implicit", "stls", "never"]
 
@@ -41,6 +42,10 @@ def connect(
     *,
     user: str | None = None,
     password: str | Callable[[], str] | None = None,
+    token: str | Callable[[str | None], str] | None = None,
+    authorize: str | None = None,
+    auth: str | Iterable[str] | None = None,
+    initial_response: bool = True,
     tls: TLS = "auto",
     ca_file: str | os.PathLike[str] | None = None,
     ca_pem: str | None = None,
@@ -63,6 +68,14 @@ def connect(
         where wanted; a bare host means pop3s.
     user, password: who logs in; `user` overrides the URL's. A callable is asked for the password. The strongest
         mechanism is used that the server offers and the connection permits.
+    token: an OAuth 2 access token instead of a password, or a function that returns one. The function is called with
+        None and, should the server refuse that token, once more with what the server said of it (JSON), and the login
+        is repeated on a new connection.
+    authorize: whose maildrop to open, where it is not the user's own.
+    auth: the mechanisms that may be used, as names, in one string or several: "SCRAM-SHA-256", "PLAIN", "USER"
+        (USER and PASS), "APOP" and so on. Without it those that are old or weak, APOP, LOGIN and CRAM-MD5, are not
+        used. The order does not matter: the strongest is tried, and no other after it. A URL's ;AUTH= says the same.
+    initial_response: False sends the first response of AUTH in a line of its own, as some servers want it.
     tls: "auto" does what the scheme says (and for pop3:// to a loopback address or a Unix socket needs no TLS);
         "implicit", "stls" and "never" insist. Only "never" sends a password in clear over a network.
     ca_file, ca_pem: the CAs to trust, instead of the system's; a file of PEM text, or the text.
@@ -84,9 +97,7 @@ def connect(
     if not isinstance(sock, socket.socket | None):
         raise TypeError(f"sock must be a socket, not {type(sock).__name__}")
     with sock or contextlib.nullcontext():  # closes it where this fails before the link takes it over
-        host, port, url_user, auth, mode = _core.parse_url("pop3://localhost" if url is None else url, tls)
-        if auth is not None:
-            raise ValueError("the URL names a mechanism (;AUTH=), which is not supported")
+        host, port, url_user, url_auth, mode = _core.parse_url("pop3://localhost" if url is None else url, tls)
         settings: dict[str, object] = {
             "host": host,
             "port": port,
@@ -97,6 +108,7 @@ def connect(
             "total_ms": 0 if total_timeout is None else milliseconds("total_timeout", total_timeout),
             "strict": strict,
             "pipelining": pipelining is None or pipelining,
+            "two_step": not initial_response,
             "loopback_protected": loopback_protected,
             **(limits or {}),
         }
@@ -104,17 +116,44 @@ def connect(
             settings["max_message"] = max_message
         if path is not None:
             settings["path"] = os.fsencode(path)
-        login = _login(url_user if user is None else user, password)
+        if (mechanisms := _mechanisms(url_auth if auth is None else auth)) is not None:
+            settings["mechanisms"] = mechanisms
+        if authorize is not None:
+            settings["authorize"] = secret_octets("authorize", authorize)
+        name, secret = _login(url_user if user is None else user, password, token)
         credentials = _trust(ca_file, ca_pem, verify, client_cert)
-        link = _core.Link(settings, credentials, *login, -1 if sock is None else sock.detach())
-    client = Client(link, os.fsdecode(path) if path is not None else f"{host}:{port}")
+        if token is not None:
+            settings["token"] = secret_octets("token", token(None) if callable(token) else token)
+        link = _core.Link(settings, credentials, name, secret, -1 if sock is None else sock.detach())
+    where = os.fsdecode(path) if path is not None else f"{host}:{port}"
+    try:
+        return _opened(link, where)
+    except AuthError as error:
+        if not callable(token) or error.answer is None or sock is not None:
+            raise
+        settings["token"] = secret_octets("token", token(error.answer))
+    return _opened(_core.Link(settings, credentials, name, secret, -1), where)
+
+
+def _opened(link: _core.Link, where: str) -> Client:
+    client = Client(link, where)
     try:
         link.opened(True)
         client._refresh()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, AuthError):
+            error.answer = link.answer()
         client.close()
         raise
     return client
+
+
+def _mechanisms(auth: str | Iterable[str] | None) -> str | None:
+    """The names as the core takes them. RFC 2384's "*" is any, and its "+" marks what is no SASL mechanism."""
+    names = auth.split() if isinstance(auth, str) else None if auth is None else list(auth)
+    if names is None or names == ["*"]:
+        return None
+    return " ".join(name.removeprefix("+") for name in names)
 
 
 def milliseconds(name: str, seconds: float) -> int:
@@ -126,14 +165,18 @@ def milliseconds(name: str, seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _login(user: str | None, password: str | Callable[[], str] | None) -> tuple[bytes | None, bytes | None]:
+def _login(
+    user: str | None, password: str | Callable[[], str] | None, token: object
+) -> tuple[bytes | None, bytes | None]:
     if user is None:
-        if password is not None:
-            raise ValueError("password= is given, but neither user= nor a user in the URL")
+        if password is not None or token is not None:
+            raise ValueError("password= or token= is given, but neither user= nor a user in the URL")
         return None, None
-    if password is None:
-        raise ValueError("there is a user, but no password=")
+    if password is None and token is None:
+        raise ValueError("there is a user, but no password=, and no token= either")
     name = secret_octets("user", user)
+    if password is None:
+        return name, None
     return name, secret_octets("password", password() if callable(password) else password)
 
 

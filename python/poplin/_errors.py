@@ -53,7 +53,10 @@ class Refused(Error):
 
 
 class AuthError(Refused):
-    """The server did not accept the user and password."""
+    """The server did not accept the credentials. `answer` is what it said of a token that it refused."""
+
+    answer: str | None = None
+    """JSON by RFC 7628 section 3.2.2, as the server sent it, untrusted; None where it said nothing."""
 
 
 class InUse(Refused):

@@ -234,7 +234,7 @@ static inline void says_long(conversation *talk, const char *beginning, size_t o
     poplin_buffer_free(&line);
 }
 
-static const poplin_credentials alice = {{"alice", 5}, {"secret", 6}};
+static const poplin_credentials alice = {.user = {"alice", 5}, .password = {"secret", 6}};
 
 /* A conversation in which the machine opens and logs in, up to what CAPA is answered. */
 static inline conversation *opening(const poplin_client_config *config, poplin_slice capa) {

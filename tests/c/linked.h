@@ -109,7 +109,7 @@ static inline void linked_greet(struct linked *linked, const poplin_credentials 
 
 /* Opened as far as the command STLS, which the peer has not answered. */
 static inline void linked_begin_stls(struct linked *linked) {
-    const poplin_credentials login = {SLICE("alice"), SLICE("secret")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("secret")};
 
     linked_use_tls(linked);
     linked->config.client.tls = POPLIN_TLS_STLS;
@@ -119,7 +119,7 @@ static inline void linked_begin_stls(struct linked *linked) {
 }
 
 static inline void linked_open(struct linked *linked) {
-    const poplin_credentials login = {SLICE("alice"), SLICE("secret")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("secret")};
 
     linked_greet(linked, &login);
     peer_hear(&linked->peer, "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");

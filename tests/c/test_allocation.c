@@ -16,7 +16,7 @@ static char long_password[240]; /* so long that PLAIN's message goes on a line o
 
 static int open_and_log_in(poplin_client *client) {
     memset(long_password, 'p', sizeof long_password);
-    const poplin_credentials credentials = {SLICE("alice"), {long_password, sizeof long_password}};
+    const poplin_credentials credentials = {.user = SLICE("alice"), .password = {long_password, sizeof long_password}};
 
     return poplin_client_open(client, &credentials, 1);
 }
@@ -210,9 +210,11 @@ static int play_faults(void) {
     int status = faults != NULL ? POPLIN_OK : POPLIN_ERR_NOMEM;
 
     for (size_t i = 0; i < COUNT_OF(texts) && status == POPLIN_OK; i++)
-        status = poplin_faults_add_text(faults, texts[i], NULL);
+        status = poplin_faults_add_text(faults, texts[i], NULL, NULL);
+    poplin_fault_handle handle = {0, NULL};
     if (status == POPLIN_OK)
-        status = poplin_faults_add_profile(faults, "header-lines-counted", NULL);
+        status = poplin_faults_add_profile(faults, "header-lines-counted", &handle, NULL);
+    free(handle.name);
     for (size_t i = 0; i < 3 && status == POPLIN_OK; i++)
         status = play_exchange(faults);
     poplin_faults_free(faults);

@@ -106,7 +106,8 @@ static void a_long_reply_text_is_cut(void **state) {
 /* holds: POP-ST-5 C */
 static void a_login_is_a_call(void **state) {
     struct linked *linked = *state;
-    const poplin_credentials wrong = {SLICE("alice"), SLICE("wrong")}, right = {SLICE("alice"), SLICE("secret")};
+    const poplin_credentials wrong = {.user = SLICE("alice"), .password = SLICE("wrong")},
+                             right = {.user = SLICE("alice"), .password = SLICE("secret")};
     poplin_call *call, *second;
     poplin_error error;
 

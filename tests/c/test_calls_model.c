@@ -355,7 +355,7 @@ static void dial(struct script *script, poplin_link_config *config) {
 }
 
 static void open_link(struct script *script, poplin_tls_credentials *trust) {
-    const poplin_credentials login = {SLICE("alice"), SLICE("secret")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("secret")};
     poplin_link_config config;
     int status;
 

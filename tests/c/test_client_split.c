@@ -110,7 +110,7 @@ static void open_and_log_in(poplin_client *client) {
 static void open_with_long_password(poplin_client *client) {
     char password[250];
     memset(password, 'p', sizeof password);
-    poplin_credentials credentials = {{"alice", 5}, {password, sizeof password}};
+    poplin_credentials credentials = {.user = {"alice", 5}, .password = {password, sizeof password}};
     assert_int_equal(poplin_client_open(client, &credentials, 1), POPLIN_OK);
 }
 

@@ -50,7 +50,7 @@ static void an_idle_link_holds_no_buffer_and_misses_nothing(void **state) {
 /* holds: POP-ST-5 C */
 static void a_refused_login_leaves_the_link_up(void **state) {
     struct linked *linked = *state;
-    const poplin_credentials login = {SLICE("alice"), SLICE("wrong")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("wrong")};
     poplin_client_event event;
 
     linked_begin(linked, &login);
@@ -75,7 +75,7 @@ static void a_refused_login_leaves_the_link_up(void **state) {
 /* holds: POP-TLS-20 C, POP-TLS-17 C */
 static void a_strict_link_sends_no_password_in_clear(void **state) {
     struct linked *linked = *state;
-    const poplin_credentials login = {SLICE("alice"), SLICE("secret")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("secret")};
 
     linked->config.client.tls = POPLIN_TLS_AUTO;
     linked->config.loopback_protected = false;
@@ -90,7 +90,7 @@ static void a_strict_link_sends_no_password_in_clear(void **state) {
 
 static void a_login_that_cannot_be_sent_is_refused_before_anything_is(void **state) {
     struct linked *linked = *state;
-    const poplin_credentials login = {SLICE("alice"), SLICE("sec\r\nDELE 1")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("sec\r\nDELE 1")};
 
     assert_int_equal(poplin_link_open(linked->loop, &linked->config, &login, &linked->link), POPLIN_ERR_PROTOCOL);
     assert_null(linked->link);

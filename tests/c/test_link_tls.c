@@ -57,7 +57,7 @@ static void close_notify_in_the_middle_of_a_reply_is_a_truncation_too(void **sta
 /* holds: T-TLS-1 C */
 static void an_unknown_authority_ends_the_link_before_any_secret(void **state) {
     struct linked *linked = *state;
-    const poplin_credentials login = {SLICE("alice"), SLICE("secret")};
+    const poplin_credentials login = {.user = SLICE("alice"), .password = SLICE("secret")};
 
     linked_use_tls(linked);
     linked->config.credentials = NULL; /* the system's authorities */

@@ -30,10 +30,17 @@ typedef struct poplin_client poplin_client;
 
 typedef struct poplin_client_config {
     enum poplin_tls_mode tls;
-    bool link_protected;     /* the link needs no TLS (a loopback address, a Unix socket: POP-TLS-20) */
-    bool strict;             /* 512-octet status lines, 70-octet unique-ids, nothing forgiven */
-    bool pipelining;         /* use PIPELINING where the server announces it (default true) */
-    size_t max_line;         /* octets of a status or CAPA line, CRLF included (LIM-2) */
+    bool link_protected; /* the link needs no TLS (a loopback address, a Unix socket: POP-TLS-20) */
+    bool strict;         /* 512-octet status lines, 70-octet unique-ids, nothing forgiven */
+    const char
+        *mechanisms;  /* the ways to log in that may be used, by name with SP between them: SASL mechanisms, "USER" for
+                                USER and PASS, "APOP". NULL: all but those that are used only by name (APOP, LOGIN,
+                                CRAM-MD5, EXTERNAL, ANONYMOUS) */
+    bool two_step;    /* never an initial response with AUTH: some servers take none (Microsoft's) */
+    const char *host; /* as the user named the server, told to it by OAUTHBEARER; NULL: not told */
+    uint16_t port;    /* the same; 0: not told */
+    bool pipelining;  /* use PIPELINING where the server announces it (default true) */
+    size_t max_line;  /* octets of a status or CAPA line, CRLF included (LIM-2) */
     size_t max_listing;      /* octets of a LIST or UIDL line (LIM-5) */
     size_t max_listings;     /* lines of a LIST or UIDL reply (LIM-6) */
     size_t max_capabilities; /* lines of a CAPA reply (LIM-8) */
@@ -68,6 +75,7 @@ typedef struct poplin_client_event {
     enum poplin_code code;     /* the response code, where the server announced RESP-CODES */
     bool complete;             /* REPLY: no LISTING, BODY or END follows */
     poplin_slice text;         /* see the kinds; for a reply the text behind indicator and code; UIDL n: the id */
+    poplin_slice answer;       /* OPENED: what the server said of a token that it refused (JSON, not to be trusted) */
     uint32_t count;            /* REPLY to STAT: messages */
     uint64_t octets;           /* REPLY to STAT and LIST n: octets; LISTING, END: see the kinds */
     const poplin_error *error; /* FAILED: owned by the machine, lives as long as it */
@@ -75,7 +83,7 @@ typedef struct poplin_client_event {
 
 /* A command for poplin_client_submit. Fields that the verb has no use for are ignored. */
 typedef struct poplin_command {
-    enum poplin_verb verb; /* any but AUTH, USER and PASS, which are poplin_client_open's and _login's */
+    enum poplin_verb verb; /* any but AUTH, USER, PASS and APOP, which are poplin_client_open's and _login's */
     uint32_t number;       /* message number, from 1; 0: none (LIST and UIDL of everything) */
     uint32_t lines;        /* TOP: lines of the body */
     uint64_t octets; /* RETR, TOP: how much content is expected, from LIST; 0: not known. Only bounds the window */
@@ -90,7 +98,10 @@ typedef struct poplin_wanted {
 /* Fills in the defaults of protocol.md section 13, with TLS implicit. */
 POPLIN_API void poplin_client_config_init(poplin_client_config *config);
 
-/* Makes a machine that waits for the greeting. config is copied. LIMIT: a limit of 0; NOMEM. */
+/*
+ * Makes a machine that waits for the greeting. config is copied. LIMIT: a limit of 0; UNSUPPORTED: mechanisms names one that is
+ * not known, or none; NOMEM.
+ */
 POPLIN_API int poplin_client_new(const poplin_client_config *config, poplin_client **client);
 
 /* Frees the machine and all in it; secrets are wiped. NULL is allowed. Sends nothing, so nothing is deleted. */
@@ -132,8 +143,9 @@ POPLIN_API int poplin_client_eof(poplin_client *client, bool clean);
  * AUTHORIZATION. A policy that cannot be met (no STLS; no TLS where a password would go in clear; no mechanism that fits
  * the server, or that can carry this name and password) is FAILED with UNSUPPORTED, LIMIT or TLS, before any secret is
  * sent (RFC 2595 section 9). Words of the server that repeat the password are replaced, in OPENED's text too.
- * LIMIT: user or password too long for any mechanism; PROTOCOL: one is empty, or holds NUL, CR or LF; STATE: not the
- * first call.
+ * LIMIT: user, password or token too long for any mechanism; PROTOCOL: there is neither password nor token (which EXTERNAL and
+ * ANONYMOUS, being named, need not have), or something is empty that is given, or holds NUL, CR or LF; STATE: not the first
+ * call.
  */
 POPLIN_API int poplin_client_open(poplin_client *client, const poplin_credentials *credentials, uint64_t tag);
 
@@ -170,7 +182,7 @@ POPLIN_API size_t poplin_client_outstanding(const poplin_client *client);
 /* The state: POPLIN_AUTHORIZATION or POPLIN_TRANSACTION; 0 before the greeting and after the end. */
 POPLIN_API int poplin_client_phase(const poplin_client *client);
 
-/* The mechanism of the login that succeeded: "PLAIN", "USER"; NULL before. Static. */
+/* The mechanism of the login that succeeded: "SCRAM-SHA-256", "USER", "APOP"; NULL before. Static. */
 POPLIN_API const char *poplin_client_mechanism(const poplin_client *client);
 
 /* What the last CAPA reply announced. name is upper case as compared, parameters as sent, "" where none. */

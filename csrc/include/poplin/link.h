@@ -64,6 +64,12 @@ POPLIN_API void poplin_link_on_ready(poplin_link *link, void (*ready)(void *cont
 /* OK: the opening succeeded. NEED_INPUT: not yet. AUTH, IN_USE, TEMPORARY, REFUSED: login refused, link still up, see poplin_link_refusal. Other failures: see poplin_link_error. */
 POPLIN_API int poplin_link_opened(poplin_link *link);
 
+/*
+ * What the server said of a token that it refused (JSON by RFC 7628 section 3.2.2; not to be trusted); {NULL, 0}: nothing. Lives as long as the
+ * link.
+ */
+POPLIN_API poplin_slice poplin_link_token_answer(const poplin_link *link);
+
 /* The greeting's text; {NULL, 0} before it came. Lives as long as the link. */
 POPLIN_API poplin_slice poplin_link_greeting(const poplin_link *link);
 

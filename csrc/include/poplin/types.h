@@ -30,7 +30,7 @@ enum poplin_arguments {
     POPLIN_ARGS_NUMBER_OPTIONAL, /* LIST, UIDL */
     POPLIN_ARGS_NUMBER_LINES,    /* TOP */
     POPLIN_ARGS_NAME,            /* one word: USER */
-    POPLIN_ARGS_REST,            /* every octet up to the line's end: PASS */
+    POPLIN_ARGS_REST,            /* every octet up to the line's end: PASS, APOP */
     POPLIN_ARGS_MECHANISM        /* AUTH: mechanism and, optionally, an initial response */
 };
 
@@ -38,6 +38,7 @@ enum poplin_arguments {
 #define POPLIN_VERB_TABLE(X) \
     X(USER, POPLIN_AUTHORIZATION, POPLIN_ARGS_NAME) \
     X(PASS, POPLIN_AUTHORIZATION, POPLIN_ARGS_REST) \
+    X(APOP, POPLIN_AUTHORIZATION, POPLIN_ARGS_REST) \
     X(AUTH, POPLIN_AUTHORIZATION, POPLIN_ARGS_MECHANISM) \
     X(STLS, POPLIN_AUTHORIZATION, POPLIN_ARGS_NONE) \
     X(CAPA, POPLIN_AUTHORIZATION | POPLIN_TRANSACTION, POPLIN_ARGS_NONE) \
@@ -81,7 +82,9 @@ typedef struct poplin_listing {
 /* Who logs in, and with what. The octets are copied by every call that takes this, and wiped after use. */
 typedef struct poplin_credentials {
     poplin_slice user;
-    poplin_slice password;
+    poplin_slice password;  /* {NULL, 0}: there is none */
+    poplin_slice token;     /* an OAuth 2 access token; {NULL, 0}: there is none */
+    poplin_slice authorize; /* whose maildrop, where it is not the user's own; {NULL, 0} */
 } poplin_credentials;
 
 /* How TLS comes about, or that it does not. */
@@ -92,9 +95,13 @@ enum poplin_tls_mode {
     POPLIN_TLS_NEVER     /* none, asked for by name: passwords go in clear, also over a network */
 };
 
-/* What the machines are told when TLS stands (SASL channel bindings need more: they are added here). */
+/* What the machines are told when TLS stands. */
 typedef struct poplin_tls_facts {
-    bool verified; /* the peer's certificate and name were checked and found good */
+    bool verified;               /* the peer's certificate and name were checked and found good */
+    size_t exporter_size;        /* octets of exporter: 32, or 0 where the connection gives none (RFC 9266) */
+    unsigned char exporter[32];  /* channel binding of type tls-exporter */
+    size_t end_point_size;       /* octets of end_point; 0: none, or not to be used */
+    unsigned char end_point[64]; /* channel binding of type tls-server-end-point (RFC 5929 section 4) */
 } poplin_tls_facts;
 
 #ifdef __cplusplus

@@ -1,0 +1,224 @@
+/*
+ * client/choice.c - which way to log in: the strongest that the server offers, the credentials allow and the link permits; policy
+ * comes before strength (POP-AUTH-24). When none fits it tells what was offered, and why each was passed over.
+ */
+#include "client/machine.h"
+
+#include <string.h>
+
+/*
+ * Strongest first: the mechanisms as their table has them, with USER and PASS, which say as much as PLAIN, behind it, and APOP
+ * behind CRAM-MD5, which is its better form.
+ */
+static const unsigned order[] = {
+    POPLIN_MECHANISM_SCRAM_SHA_256_PLUS,
+    POPLIN_MECHANISM_SCRAM_SHA_1_PLUS,
+    POPLIN_MECHANISM_SCRAM_SHA_256,
+    POPLIN_MECHANISM_SCRAM_SHA_1,
+    POPLIN_MECHANISM_OAUTHBEARER,
+    POPLIN_MECHANISM_XOAUTH2,
+    POPLIN_MECHANISM_PLAIN,
+    POPLIN_WAY_USER,
+    POPLIN_MECHANISM_LOGIN,
+    POPLIN_MECHANISM_CRAM_MD5,
+    POPLIN_WAY_APOP,
+    POPLIN_MECHANISM_EXTERNAL,
+    POPLIN_MECHANISM_ANONYMOUS,
+};
+_Static_assert(sizeof order / sizeof *order == POPLIN_WAY_COUNT, "a way is missing");
+
+enum { ARGUMENT_MAX = 248 /* octets of a name or password behind USER and PASS (POP-GEN-5) */ };
+
+const char *poplin_choice_name(unsigned way) {
+    if (way == POPLIN_WAY_USER)
+        return "USER";
+    return way == POPLIN_WAY_APOP ? "APOP" : poplin_mechanism_name((enum poplin_mechanism)way);
+}
+
+static unsigned lookup(poplin_slice name) {
+    for (unsigned way = 0; way < POPLIN_WAY_COUNT; way++)
+        if (poplin_slice_equal_nocase(name, poplin_choice_name(way)))
+            return way;
+    return POPLIN_WAY_COUNT;
+}
+
+static bool only_by_name(unsigned way) {
+    return way == POPLIN_WAY_APOP || (way < POPLIN_MECHANISM_COUNT &&
+                                      (poplin_mechanism_traits((enum poplin_mechanism)way) & POPLIN_SASL_BY_NAME) != 0);
+}
+
+unsigned poplin_choice_parse(const char *names) {
+    unsigned ways = 0;
+    if (names == NULL) {
+        for (unsigned way = 0; way < POPLIN_WAY_COUNT; way++)
+            if (!only_by_name(way))
+                ways |= 1u << way;
+        return ways;
+    }
+    while (*names != '\0') {
+        size_t size = strcspn(names, " ");
+        unsigned way = size > 0 ? lookup((poplin_slice){names, size}) : POPLIN_WAY_COUNT;
+        if (size > 0 && way == POPLIN_WAY_COUNT)
+            return 0;
+        if (size > 0)
+            ways |= 1u << way;
+        names += size;
+        names += *names == ' ';
+    }
+    return ways;
+}
+
+/* ---- what the server offers ---- */
+
+static bool is_offered(const poplin_client *client, unsigned way) {
+    const poplin_capabilities *announced = &client->capabilities;
+    if (way == POPLIN_WAY_USER) /* a server without CAPA has nothing else */
+        return announced->count == 0 || poplin_capabilities_have(announced, "USER", NULL);
+    if (way == POPLIN_WAY_APOP)
+        return client->timestamp.size > 0;
+    return poplin_capabilities_have(announced, "SASL", poplin_choice_name(way));
+}
+
+/* ---- why not ---- */
+
+static bool is_ascii(poplin_slice text) {
+    for (size_t i = 0; i < text.size; i++)
+        if ((unsigned char)text.data[i] > 0x7E)
+            return false;
+    return true;
+}
+
+/* What a command line cannot carry (POP-GEN-5, POP-UTF8-4). */
+static const char *why_not_in_a_line(const poplin_client *client, poplin_slice user, poplin_slice password) {
+    if (user.size > ARGUMENT_MAX || password.size > ARGUMENT_MAX)
+        return "name or password is longer than 248 octets";
+    if (memchr(user.data, ' ', user.size) != NULL)
+        return "the name holds a space";
+    if ((!is_ascii(user) || !is_ascii(password)) && !poplin_capabilities_have(&client->capabilities, "UTF8", "USER"))
+        return "name or password is not plain ASCII";
+    return NULL;
+}
+
+static enum poplin_sasl_proof proof_of(unsigned way) {
+    return way < POPLIN_MECHANISM_COUNT ? poplin_mechanism_proof((enum poplin_mechanism)way) : POPLIN_PROOF_PASSWORD;
+}
+
+static unsigned traits_of(unsigned way) {
+    if (way < POPLIN_MECHANISM_COUNT)
+        return poplin_mechanism_traits((enum poplin_mechanism)way);
+    return way == POPLIN_WAY_USER ? POPLIN_SASL_SHOWS : 0;
+}
+
+static const char *why_not_by_proof(const poplin_client *client, unsigned way) {
+    const poplin_opening *opening = &client->opening;
+    switch (proof_of(way)) {
+    case POPLIN_PROOF_PASSWORD:
+        return opening->password.size > 0 ? NULL : "it needs a password";
+    case POPLIN_PROOF_TOKEN:
+        return opening->token.size > 0 ? NULL : "it needs a token";
+    default:
+        return NULL;
+    }
+}
+
+/*
+ * What the link forbids. A token never goes in clear over a network, whoever asks (RFC 7628 section 3); where passwords were
+ * allowed to, by tls NEVER, that was asked for by name. APOP needs the server to be known: its digest can be guessed at
+ * leisure, and its timestamp be made up to that end (T-APOP-1).
+ */
+static const char *why_not_by_link(const poplin_client *client, unsigned way) {
+    unsigned traits = traits_of(way);
+    bool protected = client->tls || client->config.link_protected;
+    if ((traits & POPLIN_SASL_TLS_ONLY) != 0 && !protected)
+        return "it is never used without TLS";
+    if ((traits & POPLIN_SASL_SHOWS) != 0 && !protected && client->config.tls != POPLIN_TLS_NEVER)
+        return "it shows the password, and there is no TLS";
+    if (way == POPLIN_WAY_APOP && !client->facts.verified && !client->config.link_protected)
+        return "it is used only under TLS with a verified certificate";
+    if ((traits & POPLIN_SASL_BINDS) != 0 && client->bound)
+        return "channel binding was tried on this connection: reconnect";
+    if ((traits & POPLIN_SASL_BINDS) != 0 && client->facts.exporter_size == 0 && client->facts.end_point_size == 0)
+        return "this link has no channel binding";
+    return NULL;
+}
+
+static const char *why_not(const poplin_client *client, unsigned way) {
+    const poplin_opening *opening = &client->opening;
+    if ((client->ways & (1u << way)) == 0)
+        return client->named ? "it is not among those to be used" : "it is used only where it is named";
+    const char *reason = why_not_by_proof(client, way);
+    if (reason == NULL)
+        reason = why_not_by_link(client, way);
+    if (reason == NULL && way >= POPLIN_MECHANISM_COUNT)
+        reason =
+            why_not_in_a_line(client, poplin_buffer_slice(&opening->user), poplin_buffer_slice(&opening->password));
+    return reason;
+}
+
+/* ---- the exchange ---- */
+
+/* tls-exporter where there is one: it is TLS 1.3's own (SASL-CB-4). */
+static poplin_sasl_binding binding_of(const poplin_client *client) {
+    const poplin_tls_facts *facts = &client->facts;
+    if (client->bound)
+        return (poplin_sasl_binding){NULL, {NULL, 0}};
+    if (facts->exporter_size > 0)
+        return (poplin_sasl_binding){"tls-exporter", {(const char *)facts->exporter, facts->exporter_size}};
+    if (facts->end_point_size > 0)
+        return (poplin_sasl_binding){"tls-server-end-point", {(const char *)facts->end_point, facts->end_point_size}};
+    return (poplin_sasl_binding){NULL, {NULL, 0}};
+}
+
+static bool plus_is_offered(const poplin_client *client) {
+    return is_offered(client, POPLIN_MECHANISM_SCRAM_SHA_256_PLUS) ||
+           is_offered(client, POPLIN_MECHANISM_SCRAM_SHA_1_PLUS);
+}
+
+/* Begins an exchange of the mechanism. OK; PROTOCOL: *reason says what it cannot carry. */
+static int begin(poplin_client *client, unsigned way, const char **reason) {
+    poplin_opening *opening = &client->opening;
+    const poplin_sasl_client_config config = {
+        .user = poplin_buffer_slice(&opening->user),
+        .authorize = poplin_buffer_slice(&opening->authorize),
+        .password = poplin_buffer_slice(&opening->password),
+        .token = poplin_buffer_slice(&opening->token),
+        .host = client->host,
+        .port = client->config.port,
+        .binding = binding_of(client),
+        .plus_offered = plus_is_offered(client),
+    };
+    *reason = NULL;
+    int status = poplin_sasl_client_new((enum poplin_mechanism)way, &config, &opening->exchange, reason);
+    if (status == POPLIN_OK && (traits_of(way) & POPLIN_SASL_BINDS) != 0)
+        client->bound = true;
+    return status;
+}
+
+static int note(poplin_buffer *why, unsigned way, const char *reason) {
+    const char *const words[] = {why->size > 0 ? ", " : "", poplin_choice_name(way), " (", reason, ")"};
+    int status = POPLIN_OK;
+    for (size_t i = 0; i < sizeof words / sizeof *words && status == POPLIN_OK; i++)
+        status = poplin_buffer_append(why, words[i], strlen(words[i]));
+    return status;
+}
+
+int poplin_choice_make(poplin_client *client, poplin_buffer *why) {
+    for (size_t i = 0; i < POPLIN_WAY_COUNT; i++) {
+        unsigned way = order[i];
+        if (!is_offered(client, way))
+            continue;
+        const char *reason = why_not(client, way);
+        int status = reason != NULL ? POPLIN_ERR_PROTOCOL : POPLIN_OK;
+        if (reason == NULL && way < POPLIN_MECHANISM_COUNT)
+            status = begin(client, way, &reason);
+        client->opening.way = way;
+        if (status == POPLIN_OK)
+            return POPLIN_OK;
+        if (status != POPLIN_ERR_PROTOCOL && status != POPLIN_ERR_STATE)
+            return status;
+        status = note(why, way, reason != NULL ? reason : "it cannot carry this name or secret");
+        if (status != POPLIN_OK)
+            return status;
+    }
+    return POPLIN_ERR_UNSUPPORTED;
+}
