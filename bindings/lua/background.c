@@ -54,7 +54,8 @@ static int background_advance(lua_State *L) {
     poplin_background *self = *check_background(L);
     lua_Integer milliseconds = luaL_checkinteger(L, 2);
     luaL_argcheck(L, milliseconds >= 0, 2, "time goes forward only");
-    int status = self == NULL ? POPLIN_ERR_STATE : poplin_background_advance(self, (uint64_t)milliseconds);
+    luaL_argcheck(L, self != NULL, 1, "this server is gone");
+    int status = poplin_background_advance(self, (uint64_t)milliseconds);
     if (status != POPLIN_OK) {
         return poplin_lua_fail_with(L, status, "moving the server's clock", NULL);
     }

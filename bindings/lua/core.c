@@ -87,6 +87,7 @@ int luaopen_poplin_core(lua_State *L) {
         {"attacks", poplin_lua_attacks},
         {"blemishes", poplin_lua_blemishes},
         {"fault_settings", poplin_lua_fault_settings},
+        {"outcomes", poplin_lua_outcomes},
         {"quirks", poplin_lua_quirks},
         {"parse_url", parse_url},
         {"finalizing", finalizing},

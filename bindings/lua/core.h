@@ -133,6 +133,7 @@ int poplin_lua_testkit_new(lua_State *L);
 int poplin_lua_attacks(lua_State *L);
 int poplin_lua_blemishes(lua_State *L);
 int poplin_lua_fault_settings(lua_State *L);
+int poplin_lua_outcomes(lua_State *L);
 int poplin_lua_quirks(lua_State *L);
 
 /* What stands at index; raises where there is none, or it was finalized. */

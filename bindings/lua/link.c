@@ -54,6 +54,7 @@ typedef struct wishes {
     poplin_link_config config;
     poplin_tls_trust trust;
     poplin_credentials login;
+    bool wants_login;
 } wishes;
 
 #define SETTING(name, kind, member) \
@@ -72,6 +73,7 @@ static const poplin_lua_setting settings[] = {
     SETTING("strict", BOOL, config.client.strict),
     SETTING("mechanisms", STRING, config.client.mechanisms),
     SETTING("two_step", BOOL, config.client.two_step),
+    SETTING("wants_login", BOOL, wants_login),
     SETTING("token", SLICE, login.token),
     SETTING("authorize", SLICE, login.authorize),
     SETTING("pipelining", BOOL, config.client.pipelining),
@@ -144,8 +146,7 @@ int poplin_lua_link_open(lua_State *L) {
         }
         return poplin_lua_fail(L, &error);
     }
-    status = poplin_link_open(loop->loop, &wanted.config, wanted.login.user.data == NULL ? NULL : &wanted.login,
-                              &self->link);
+    status = poplin_link_open(loop->loop, &wanted.config, wanted.wants_login ? &wanted.login : NULL, &self->link);
     poplin_tls_credentials_free(wanted.config.credentials);
     if (status != POPLIN_OK) {
         const char *reason = status == POPLIN_ERR_PROTOCOL ? UNFIT_LOGIN : NULL;

@@ -8,7 +8,9 @@
 #include "core.h"
 
 poplin_lua_loop *poplin_lua_check_loop(lua_State *L, int index) {
-    return luaL_checkudata(L, index, POPLIN_LUA_LOOP);
+    poplin_lua_loop *self = luaL_checkudata(L, index, POPLIN_LUA_LOOP);
+    luaL_argcheck(L, self->loop != NULL, index, "this loop is gone");
+    return self;
 }
 
 /* ---- ready links ---- */
@@ -124,7 +126,7 @@ static int loop_advance(lua_State *L) {
 
 /* Links and servers refer to their loop, so all of them were finalized before. */
 static int loop_gc(lua_State *L) {
-    poplin_lua_loop *self = poplin_lua_check_loop(L, 1);
+    poplin_lua_loop *self = luaL_checkudata(L, 1, POPLIN_LUA_LOOP);
     close_collected(self);
     poplin_loop_free(self->loop);
     self->loop = NULL;

@@ -70,37 +70,28 @@ static int memory_remove_user(lua_State *L) {
 
 /* ---- lists ---- */
 
-/* A list that is being put into Lua's terms. */
-typedef struct list {
-    poplin_memory *memory; /* the list's user value keeps it */
-    poplin_memory_list *list;
-} list;
-
-static int list_free(lua_State *L) {
-    list *self = luaL_checkudata(L, 1, POPLIN_LUA_MEMORY_LIST);
-    if (self->list != NULL) {
-        poplin_memory_list_free(self->memory, self->list);
-        self->list = NULL;
-    }
-    return 0;
+/* A list that is being put into Lua's terms, which may raise an error. */
+static poplin_memory_list **check_list(lua_State *L, int index) {
+    return luaL_checkudata(L, index, POPLIN_LUA_MEMORY_LIST);
 }
 
-/* Pushes a list of the maildrops at index 1. */
-static int take_list(lua_State *L, poplin_slice user, list **taken) {
-    poplin_memory *memory = poplin_lua_check_memory(L, 1);
-    list *self = lua_newuserdatauv(L, sizeof *self, 1);
-    *self = (list){memory, NULL};
+/* Pushes one that is not there yet. */
+static poplin_memory_list **new_list(lua_State *L) {
+    poplin_memory_list **list = lua_newuserdatauv(L, sizeof *list, 0);
+    *list = NULL;
     luaL_setmetatable(L, POPLIN_LUA_MEMORY_LIST);
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, 1);
-    *taken = self;
-    return poplin_memory_list_new(memory, user, &self->list);
+    return list;
 }
 
 /* Messages may be large, and Lua's collector does not know of these. */
-static void let_go(list *self) {
-    poplin_memory_list_free(self->memory, self->list);
-    self->list = NULL;
+static void let_go(poplin_memory_list **list) {
+    poplin_memory_list_free(*list);
+    *list = NULL;
+}
+
+static int list_free(lua_State *L) {
+    let_go(check_list(L, 1));
+    return 0;
 }
 
 static void push_message(lua_State *L, const poplin_memory_message *message) {
@@ -117,22 +108,26 @@ static void push_unique_id(lua_State *L, const poplin_memory_message *message) {
     lua_pushstring(L, message->unique_id);
 }
 
-/* An array of what push makes of each message of the user at index 2, or nil and an error. */
-static int push_list(lua_State *L, void (*push)(lua_State *L, const poplin_memory_message *message)) {
-    list *taken;
-    int status = take_list(L, check_slice(L, 2), &taken);
-    if (status != POPLIN_OK) {
-        return fail(L, status, "listing messages");
-    }
-    size_t count = poplin_memory_list_count(taken->list);
+/* An array of what push makes of each message of the list, which is freed. */
+static int push_array(lua_State *L, poplin_memory_list **list,
+                      void (*push)(lua_State *L, const poplin_memory_message *message)) {
+    size_t count = poplin_memory_list_count(*list);
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        const poplin_memory_message message = poplin_memory_list_get(taken->list, i);
+        const poplin_memory_message message = poplin_memory_list_get(*list, i);
         push(L, &message);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    let_go(taken);
+    let_go(list);
     return 1;
+}
+
+/* The same for all messages of the user at index 2, or nil and an error. */
+static int push_list(lua_State *L, void (*push)(lua_State *L, const poplin_memory_message *message)) {
+    poplin_slice user = check_slice(L, 2);
+    poplin_memory_list **list = new_list(L);
+    int status = poplin_memory_list_new(poplin_lua_check_memory(L, 1), user, list);
+    return status == POPLIN_OK ? push_array(L, list, push) : fail(L, status, "listing messages");
 }
 
 /* memory:list(user): an array of { uid = s, octets = n, data = s } in order of delivery, or nil and an error. */
@@ -160,18 +155,17 @@ static int memory_deliver(lua_State *L) {
     return 1;
 }
 
-/* memory:load(user, path): how many messages were delivered, or nil and an error. */
+/* memory:load(user, path): an array of the unique-ids of what was delivered, or nil and an error. */
 static int memory_load(lua_State *L) {
     poplin_error error = {.status = POPLIN_OK};
-    size_t count = 0;
     poplin_slice user = check_slice(L, 2);
     const char *path = poplin_lua_text(L, 3);
-    int status = poplin_memory_load(poplin_lua_check_memory(L, 1), user, path, &count, &error);
+    poplin_memory_list **list = new_list(L);
+    int status = poplin_memory_load(poplin_lua_check_memory(L, 1), user, path, list, &error);
     if (status != POPLIN_OK) {
         return error.status == status ? poplin_lua_fail(L, &error) : fail(L, status, "loading messages");
     }
-    lua_pushinteger(L, (lua_Integer)count);
-    return 1;
+    return push_array(L, list, push_unique_id);
 }
 
 /* memory:remove(user, unique-id): true, or nil and an error. */

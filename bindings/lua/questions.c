@@ -3,11 +3,6 @@
  */
 #include "server.h"
 
-static const char *const outcomes[] = {
-    [POPLIN_COMMITTED] = "committed", [POPLIN_LEFT] = "left",     [POPLIN_DROPPED] = "dropped",
-    [POPLIN_TIMED_OUT] = "timed_out", [POPLIN_FAILED] = "failed",
-};
-
 static void push_handle(lua_State *L, const void *handle) {
     lua_pushinteger(L, (lua_Integer)(uintptr_t)handle);
 }
@@ -69,7 +64,7 @@ static int push_close(lua_State *L, const poplin_question *question) {
     lua_pushliteral(L, "close");
     push_handle(L, question->maildrop);
     lua_pushnil(L);
-    lua_pushstring(L, outcomes[question->outcome]);
+    lua_pushstring(L, poplin_outcome_word(question->outcome));
     push_error_or_nil(L, question->error);
     return 5;
 }

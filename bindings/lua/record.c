@@ -208,6 +208,16 @@ static char *explain(const poplin_record *of, int check, const char *const *stri
     }
 }
 
+/* core.outcomes(): an array of the words for them. */
+int poplin_lua_outcomes(lua_State *L) {
+    lua_newtable(L);
+    for (int i = POPLIN_COMMITTED; i <= POPLIN_FAILED; i++) {
+        lua_pushstring(L, poplin_outcome_word((enum poplin_outcome)i));
+        lua_rawseti(L, -2, i - POPLIN_COMMITTED + 1);
+    }
+    return 1;
+}
+
 /* record:check(name, string, ...): nil where it is as it should be, else what is wrong. */
 static int record_check(lua_State *L) {
     static const char *const checks[] = {"quit", "deleted", "retrieved", "no_cleartext_secret", "order", NULL};
@@ -222,7 +232,8 @@ static int record_check(lua_State *L) {
     return 1;
 }
 
-static int record_gc(lua_State *L) {
+/* record:close(), and the collector, which does not know how large a record is. */
+static int record_close(lua_State *L) {
     record *self = luaL_checkudata(L, 1, POPLIN_LUA_RECORD);
     poplin_record_free(self->record);
     free(self->transcript);
@@ -233,8 +244,9 @@ static int record_gc(lua_State *L) {
 
 void poplin_lua_record_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"get", record_get}, {"transcript", record_transcript}, {"check", record_check}, {"__gc", record_gc},
-        {NULL, NULL},
+        {"get", record_get},     {"transcript", record_transcript},
+        {"check", record_check}, {"close", record_close},
+        {"__gc", record_close},  {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_RECORD, methods);
 }

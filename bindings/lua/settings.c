@@ -54,6 +54,9 @@ static void store(lua_State *L, const poplin_lua_setting *setting, char *place) 
         *(const char **)place = setting_string(L, name);
         break;
     case POPLIN_LUA_SLICE:
+        if (lua_type(L, -1) != LUA_TSTRING) {
+            luaL_error(L, "%s must be a string", name);
+        }
         *(poplin_slice *)place = poplin_lua_slice(L, -1);
         break;
     }

@@ -1,14 +1,15 @@
 /*
  * testkit.c - the type testkit: faults, and the log of what happened on the server that it taps.
  */
-#include <limits.h>
 #include <stdlib.h>
 
 #include "core.h"
 
+enum { LOOP = 1 }; /* the user value of a kit */
+
 typedef struct testkit {
     poplin_testkit *kit;
-    char *name; /* of the fault that was added last */
+    char *name; /* of the fault that was added last, until Lua has it */
 } testkit;
 
 static testkit *check_testkit(lua_State *L, int index) {
@@ -21,18 +22,29 @@ poplin_testkit *poplin_lua_check_testkit(lua_State *L, int index) {
     return check_testkit(L, index)->kit;
 }
 
-/* core.testkit(sessions kept): a kit, or nil and an error. */
+/*
+ * core.testkit(sessions kept, loop or nil): a kit, or nil and an error. The loop is woken by all that is logged, for a
+ * server that is on a thread of its own; the kit refers to it, and is finalized before.
+ */
 int poplin_lua_testkit_new(lua_State *L) {
     poplin_testkit_config config;
     lua_Integer kept = luaL_checkinteger(L, 1);
+    poplin_loop *loop = lua_isnoneornil(L, 2) ? NULL : poplin_lua_check_loop(L, 2)->loop;
     luaL_argcheck(L, kept > 0, 1, "at least one session is kept");
     poplin_testkit_config_init(&config);
     config.sessions_kept = (size_t)kept;
-    testkit *self = lua_newuserdatauv(L, sizeof *self, 0);
+    lua_settop(L, 2);
+    testkit *self = lua_newuserdatauv(L, sizeof *self, 1);
     *self = (testkit){NULL, NULL};
     luaL_setmetatable(L, POPLIN_LUA_TESTKIT);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, LOOP);
     int status = poplin_testkit_new(&config, &self->kit);
-    return status == POPLIN_OK ? 1 : poplin_lua_fail_with(L, status, "making a testkit", NULL);
+    if (status != POPLIN_OK) {
+        return poplin_lua_fail_with(L, status, "making a testkit", NULL);
+    }
+    poplin_testkit_wake(self->kit, loop);
+    return 1;
 }
 
 /* kit:add_secret(string): true: it is never shown; or nil and an error. */
@@ -53,18 +65,17 @@ static int testkit_reset(lua_State *L) {
 
 /* ---- faults ---- */
 
-/* The name of what was added, or nil and an error. */
-static int added(lua_State *L, testkit *self, int status, const poplin_error *error) {
+/* What was added: its id and its name; or nil and an error. */
+static int added(lua_State *L, testkit *self, int status, const poplin_fault_handle *handle,
+                 const poplin_error *error) {
     if (status != POPLIN_OK) {
         return error->status == status ? poplin_lua_fail(L, error) : poplin_lua_fail_with(L, status, NULL, NULL);
     }
     free(self->name);
-    self->name = poplin_testkit_newest(self->kit);
-    if (self->name == NULL) {
-        return luaL_error(L, "not enough memory");
-    }
+    self->name = handle->name;
+    lua_pushinteger(L, (lua_Integer)handle->id);
     lua_pushstring(L, self->name);
-    return 1;
+    return 2;
 }
 
 /* The setting at a place, from 1, of the array at index 3; its strings live as long as the array. */
@@ -76,9 +87,10 @@ static poplin_setting setting_at(lua_State *L, lua_Integer place) {
     return setting;
 }
 
-/* kit:fault(command or nil, array of name, value, name, value): the fault's name, or nil and an error. */
+/* kit:fault(command or nil, array of name, value, name, value): what was added. */
 static int testkit_fault(lua_State *L) {
     poplin_error error = {.status = POPLIN_OK};
+    poplin_fault_handle handle;
     testkit *self = check_testkit(L, 1);
     const char *command = lua_isnoneornil(L, 2) ? NULL : poplin_lua_text(L, 2);
     luaL_checktype(L, 3, LUA_TTABLE);
@@ -87,34 +99,43 @@ static int testkit_fault(lua_State *L) {
     for (size_t i = 0; i < count; i++) {
         settings[i] = setting_at(L, (lua_Integer)i + 1);
     }
-    int status = poplin_testkit_add_fault(self->kit, command, settings, count, &error);
-    return added(L, self, status, &error);
+    int status = poplin_testkit_add_fault(self->kit, command, settings, count, &handle, &error);
+    return added(L, self, status, &handle, &error);
 }
 
 /* kit:fault_text(text) and kit:profile(name): the same. */
 static int testkit_fault_text(lua_State *L) {
     poplin_error error = {.status = POPLIN_OK};
+    poplin_fault_handle handle;
     testkit *self = check_testkit(L, 1);
-    return added(L, self, poplin_testkit_add_fault_text(self->kit, poplin_lua_text(L, 2), &error), &error);
+    int status = poplin_testkit_add_fault_text(self->kit, poplin_lua_text(L, 2), &handle, &error);
+    return added(L, self, status, &handle, &error);
 }
 
 static int testkit_profile(lua_State *L) {
     poplin_error error = {.status = POPLIN_OK};
+    poplin_fault_handle handle;
     testkit *self = check_testkit(L, 1);
-    return added(L, self, poplin_testkit_add_profile(self->kit, poplin_lua_text(L, 2), &error), &error);
+    int status = poplin_testkit_add_profile(self->kit, poplin_lua_text(L, 2), &handle, &error);
+    return added(L, self, status, &handle, &error);
 }
 
-/* kit:remove(name): false where no fault is of this name. */
+/* kit:remove(id): how often it took effect; nil where it is not there any more. */
 static int testkit_remove(lua_State *L) {
     poplin_testkit *kit = poplin_lua_check_testkit(L, 1);
-    lua_pushboolean(L, poplin_testkit_remove(kit, poplin_lua_text(L, 2)) == POPLIN_OK);
+    uint64_t fired = 0;
+    if (poplin_testkit_remove(kit, (uint64_t)luaL_checkinteger(L, 2), &fired) == POPLIN_OK) {
+        lua_pushinteger(L, (lua_Integer)fired);
+    } else {
+        lua_pushnil(L);
+    }
     return 1;
 }
 
-/* kit:fired(name): how often. */
+/* kit:fired(id): how often so far. */
 static int testkit_fired(lua_State *L) {
     poplin_testkit *kit = poplin_lua_check_testkit(L, 1);
-    lua_pushinteger(L, (lua_Integer)poplin_testkit_fired(kit, poplin_lua_text(L, 2)));
+    lua_pushinteger(L, (lua_Integer)poplin_testkit_fired(kit, (uint64_t)luaL_checkinteger(L, 2)));
     return 1;
 }
 
@@ -192,22 +213,6 @@ static int testkit_changes(lua_State *L) {
     return 1;
 }
 
-/*
- * kit:wait(seen, milliseconds): blocks until the count of changes is another, for so long at most, or until a signal
- * comes, so that Lua sees it: true; or nil and an error. Only for a server on a thread of its own.
- */
-static int testkit_wait(lua_State *L) {
-    poplin_testkit *kit = poplin_lua_check_testkit(L, 1);
-    uint64_t seen = (uint64_t)luaL_checkinteger(L, 2);
-    lua_Integer milliseconds = luaL_checkinteger(L, 3);
-    int status = poplin_testkit_wait(kit, seen, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
-    if (status < 0 && status != POPLIN_ERR_TIMEOUT) {
-        return poplin_lua_fail_with(L, status, "waiting for the test server", NULL);
-    }
-    lua_pushboolean(L, true);
-    return 1;
-}
-
 /* The server that it taps refers to it, and so was finalized before. */
 static int testkit_gc(lua_State *L) {
     testkit *self = luaL_checkudata(L, 1, POPLIN_LUA_TESTKIT);
@@ -230,7 +235,6 @@ void poplin_lua_testkit_type(lua_State *L) {
         {"record", testkit_record},
         {"record_numbered", testkit_record_numbered},
         {"changes", testkit_changes},
-        {"wait", testkit_wait},
         {"__gc", testkit_gc},
         {NULL, NULL},
     };

@@ -41,7 +41,7 @@ static int blemish_of(const char *word, enum poplin_blemish *blemish) {
             return 0;
         }
     }
-    PyErr_Format(PyExc_ValueError, "there is no blemish '%s'", word);
+    PyErr_Format(PyExc_ValueError, "there is no blemish '%s': poplin.testing.BLEMISHES has all", word);
     return -1;
 }
 
@@ -64,7 +64,8 @@ static PyObject *authority_issue(PyObject *object, PyObject *arguments) {
                                             (size_t)PyTuple_Size(names), &made);
     free(array);
     if (status != POPLIN_OK) {
-        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+        poplin_error error = {.status = status, .reason = "a name is neither a host name nor an IP address"};
+        return poplin_py_raise(poplin_py_state_of(object), status, status == POPLIN_ERR_CERTIFICATE ? &error : NULL);
     }
     PyObject *parts =
         Py_BuildValue("sssy#", made.ca_pem, made.cert_pem, made.key_pem, made.staple, (Py_ssize_t)made.staple_size);

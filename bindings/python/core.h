@@ -54,6 +54,9 @@ typedef struct poplin_py_state {
 /* The state of the module that self's type, or a type itself, belongs to. */
 poplin_py_state *poplin_py_state_of(PyObject *self);
 
+/* How long a wait goes on before signals are looked for, also where one was missed by a hair. */
+#define POPLIN_PY_SIGNAL_MS 1000
+
 /* ---- errors.c ---- */
 
 /* Makes the exception for status; error may be NULL. A new reference, or NULL with another exception set. */

@@ -132,6 +132,7 @@ PyObject *poplin_py_link_raise(poplin_py_link *self, int status) {
 typedef struct wishes {
     poplin_link_config config;
     poplin_credentials login;
+    bool wants_login;
 } wishes;
 
 #define SETTING(name, kind, member) \
@@ -157,6 +158,7 @@ static const poplin_py_setting settings[] = {
     SETTING("max_message", U64, client.max_message),
     SETTING("window_commands", SIZE, client.window_commands),
     SETTING("window_octets", U64, client.window_octets),
+    {"wants_login", POPLIN_PY_BOOL, offsetof(wishes, wants_login)},
     {"token", POPLIN_PY_OCTETS, offsetof(wishes, login.token)},
     {"authorize", POPLIN_PY_OCTETS, offsetof(wishes, login.authorize)},
     {NULL, POPLIN_PY_BOOL, 0},
@@ -176,8 +178,7 @@ static int open_link(poplin_py_link *self, const wishes *wanted) {
         close_descriptor(wanted);
         return status;
     }
-    return poplin_link_open(self->loop, &wanted->config, wanted->login.user.data == NULL ? NULL : &wanted->login,
-                            &self->link);
+    return poplin_link_open(self->loop, &wanted->config, wanted->wants_login ? &wanted->login : NULL, &self->link);
 }
 
 #define LOGIN_MISUSE "user or password is empty, too long for any login, or holds what none can carry"
@@ -357,7 +358,7 @@ static PyObject *link_login(PyObject *object, PyObject *arguments) {
     poplin_py_link *self = (poplin_py_link *)object;
     PyObject *user = NULL;
     PyObject *password = NULL;
-    poplin_credentials login = {.user = {NULL, 0}, .password = {NULL, 0}};
+    poplin_credentials login = {0};
     if (!PyArg_ParseTuple(arguments, "OO:login", &user, &password) || poplin_py_slice(user, "user", &login.user) < 0 ||
         poplin_py_slice(password, "password", &login.password) < 0 || !poplin_py_link_enter(self)) {
         return NULL;

@@ -152,7 +152,7 @@ static PyObject *client_open(PyObject *object, PyObject *arguments) {
     PyObject *user = NULL;
     PyObject *password = NULL;
     unsigned long long tag = 0;
-    poplin_credentials credentials;
+    poplin_credentials credentials = {0};
     if (!PyArg_ParseTuple(arguments, "OOK:open", &user, &password, &tag) ||
         poplin_py_slice(user, "user", &credentials.user) < 0 ||
         poplin_py_slice(password, "password", &credentials.password) < 0)

@@ -125,29 +125,6 @@ static PyObject *memory_deliver(PyObject *object, PyObject *arguments) {
     return none_or_raise(object, status, no_user, status == POPLIN_ERR_LIMIT ? &error : NULL);
 }
 
-PyDoc_STRVAR(load_doc, "load(user, path)\n--\n\nHow many messages there were at path. ValueError: no such user.");
-
-static PyObject *memory_load(PyObject *object, PyObject *arguments) {
-    poplin_memory *self = memory_of(object);
-    PyObject *name = NULL;
-    PyObject *path = NULL;
-    poplin_slice user;
-    size_t count = 0;
-    poplin_error error = {0};
-    int status;
-    if (!PyArg_ParseTuple(arguments, "OO&:load", &name, PyUnicode_FSConverter, &path)) {
-        return NULL;
-    }
-    if (poplin_py_slice(name, "user", &user) < 0) {
-        Py_DECREF(path);
-        return NULL;
-    }
-    const char *octets = PyBytes_AsString(path);
-    Py_BEGIN_ALLOW_THREADS status = poplin_memory_load(self, user, octets, &count, &error);
-    Py_END_ALLOW_THREADS Py_DECREF(path);
-    return status == POPLIN_OK ? PyLong_FromSize_t(count) : none_or_raise(object, status, no_user, &error);
-}
-
 PyDoc_STRVAR(remove_doc, "remove(user, unique_id)\n--\n\nValueError: no such user or message.");
 
 static PyObject *memory_remove(PyObject *object, PyObject *arguments) {
@@ -164,29 +141,30 @@ static PyObject *memory_remove(PyObject *object, PyObject *arguments) {
     return none_or_raise(object, status, "there is no such user or message", NULL);
 }
 
-/* A list of what item makes of each message. */
-static PyObject *listed(PyObject *object, PyObject *name, PyObject *(*item)(const poplin_memory_message *message)) {
-    poplin_memory *self = memory_of(object);
-    poplin_slice user;
-    poplin_memory_list *taken = NULL;
-    if (poplin_py_slice(name, "user", &user) < 0) {
-        return NULL;
-    }
-    int status = poplin_memory_list_new(self, user, &taken);
-    if (status != POPLIN_OK) {
-        return none_or_raise(object, status, no_user, NULL);
-    }
-    size_t count = poplin_memory_list_count(taken);
+/* A list of what item makes of each message; they are let go of. */
+static PyObject *listed(poplin_memory_list *messages, PyObject *(*item)(const poplin_memory_message *message)) {
+    size_t count = poplin_memory_list_count(messages);
     PyObject *list = PyList_New((Py_ssize_t)count);
     for (size_t i = 0; list != NULL && i < count; i++) {
-        poplin_memory_message message = poplin_memory_list_get(taken, i);
+        poplin_memory_message message = poplin_memory_list_get(messages, i);
         PyObject *made = item(&message);
         if (made == NULL || PyList_SetItem(list, (Py_ssize_t)i, made) < 0) {
             Py_CLEAR(list);
         }
     }
-    poplin_memory_list_free(self, taken);
+    poplin_memory_list_free(messages);
     return list;
+}
+
+/* The same of all of a user's messages. */
+static PyObject *list_all(PyObject *object, PyObject *name, PyObject *(*item)(const poplin_memory_message *message)) {
+    poplin_slice user;
+    poplin_memory_list *messages = NULL;
+    if (poplin_py_slice(name, "user", &user) < 0) {
+        return NULL;
+    }
+    int status = poplin_memory_list_new(memory_of(object), user, &messages);
+    return status == POPLIN_OK ? listed(messages, item) : none_or_raise(object, status, no_user, NULL);
 }
 
 PyDoc_STRVAR(messages_doc, "messages(user)\n--\n\nA list of (unique-id, octets, data). ValueError: no such user.");
@@ -202,11 +180,34 @@ static PyObject *message_name(const poplin_memory_message *message) {
 }
 
 static PyObject *memory_messages(PyObject *object, PyObject *name) {
-    return listed(object, name, message_tuple);
+    return list_all(object, name, message_tuple);
 }
 
 static PyObject *memory_unique_ids(PyObject *object, PyObject *name) {
-    return listed(object, name, message_name);
+    return list_all(object, name, message_name);
+}
+
+PyDoc_STRVAR(load_doc, "load(user, path)\n--\n\nThe unique-ids of what is at path. ValueError: no such user.");
+
+static PyObject *memory_load(PyObject *object, PyObject *arguments) {
+    poplin_memory *self = memory_of(object);
+    PyObject *name = NULL;
+    PyObject *path = NULL;
+    poplin_slice user;
+    poplin_memory_list *delivered = NULL;
+    poplin_error error = {0};
+    int status;
+    if (!PyArg_ParseTuple(arguments, "OO&:load", &name, PyUnicode_FSConverter, &path)) {
+        return NULL;
+    }
+    if (poplin_py_slice(name, "user", &user) < 0) {
+        Py_DECREF(path);
+        return NULL;
+    }
+    const char *octets = PyBytes_AsString(path);
+    Py_BEGIN_ALLOW_THREADS status = poplin_memory_load(self, user, octets, &delivered, &error);
+    Py_END_ALLOW_THREADS Py_DECREF(path);
+    return status == POPLIN_OK ? listed(delivered, message_name) : none_or_raise(object, status, no_user, &error);
 }
 
 static PyMethodDef methods[] = {

@@ -72,8 +72,7 @@ static int fill_fault_settings(PyObject *table) {
 
 static int fill_outcomes(PyObject *table) {
     for (int number = POPLIN_COMMITTED; number <= POPLIN_FAILED; number++) {
-        const poplin_record record = {.outcome = (enum poplin_outcome)number};
-        if (add_row(table, poplin_record_outcome(&record), PyLong_FromLong(number)) < 0) {
+        if (add_row(table, poplin_outcome_word((enum poplin_outcome)number), PyLong_FromLong(number)) < 0) {
             return -1;
         }
     }

@@ -14,7 +14,7 @@ typedef struct testkit {
 } testkit;
 
 static const poplin_py_setting settings[] = {
-    {"sessions_kept", POPLIN_PY_SIZE, offsetof(poplin_testkit_config, sessions_kept)},
+    {"keep_sessions", POPLIN_PY_SIZE, offsetof(poplin_testkit_config, sessions_kept)},
     {"exchanges_kept", POPLIN_PY_SIZE, offsetof(poplin_testkit_config, exchanges_kept)},
     {NULL, POPLIN_PY_BOOL, 0},
 };
@@ -99,8 +99,9 @@ static PyObject *testkit_reset(PyObject *object, PyObject *unused) {
 
 /* ---- faults ---- */
 
-/* The name of what was added, or the core's words as ValueError. No thread adds another meanwhile: they need the lock. */
-static PyObject *fault_added(PyObject *object, poplin_testkit *kit, int status, const poplin_error *error) {
+/* The id and the name of what was added, or the core's words as ValueError. */
+static PyObject *fault_added(PyObject *object, int status, const poplin_fault_handle *handle,
+                             const poplin_error *error) {
     if (status == POPLIN_ERR_UNSUPPORTED || status == POPLIN_ERR_STATE) {
         PyErr_SetString(PyExc_ValueError, error->reason);
         return NULL;
@@ -108,13 +109,9 @@ static PyObject *fault_added(PyObject *object, poplin_testkit *kit, int status, 
     if (status != POPLIN_OK) {
         return poplin_py_raise(poplin_py_state_of(object), status, NULL);
     }
-    char *name = poplin_testkit_newest(kit);
-    if (name == NULL) {
-        return PyErr_NoMemory();
-    }
-    PyObject *result = poplin_py_text((poplin_slice){name, strlen(name)});
-    free(name);
-    return result;
+    PyObject *name = poplin_py_text((poplin_slice){handle->name, strlen(handle->name)});
+    free(handle->name);
+    return name == NULL ? NULL : Py_BuildValue("KN", (unsigned long long)handle->id, name);
 }
 
 static int fault_setting(PyObject *pair, poplin_setting *setting) {
@@ -125,9 +122,10 @@ static int fault_setting(PyObject *pair, poplin_setting *setting) {
     return poplin_py_slice(value, setting->name, &setting->value);
 }
 
-PyDoc_STRVAR(add_fault_doc,
-             "add_fault(command, settings)\n--\n\nThe fault's name. settings: a tuple of (name, value as octets). "
-             "ValueError: it is no fault.");
+PyDoc_STRVAR(
+    add_fault_doc,
+    "add_fault(command, settings)\n--\n\nThe fault's id and its name. settings: a tuple of (name, value as octets). "
+    "ValueError: it is no fault.");
 
 static PyObject *testkit_add_fault(PyObject *object, PyObject *arguments) {
     poplin_testkit *kit = kit_of(object);
@@ -147,9 +145,10 @@ static PyObject *testkit_add_fault(PyObject *object, PyObject *arguments) {
         read++;
     }
     if (read == count) {
+        poplin_fault_handle handle;
         poplin_error error = {0};
-        int status = poplin_testkit_add_fault(kit, command, given, count, &error);
-        result = fault_added(object, kit, status, &error);
+        int status = poplin_testkit_add_fault(kit, command, given, count, &handle, &error);
+        result = fault_added(object, status, &handle, &error);
     }
     free(given);
     return result;
@@ -160,15 +159,17 @@ PyDoc_STRVAR(add_profile_doc, "add_profile(name)\n--\n\nA quirk or an attack. Va
 
 /* What poplin_testkit_add_fault_text and _add_profile are alike in. */
 static PyObject *add_by_text(PyObject *object, PyObject *text,
-                             int (*add)(poplin_testkit *kit, const char *text, poplin_error *error)) {
+                             int (*add)(poplin_testkit *kit, const char *text, poplin_fault_handle *handle,
+                                        poplin_error *error)) {
     poplin_testkit *kit = kit_of(object);
+    poplin_fault_handle handle;
     poplin_error error = {0};
     const char *octets = NULL;
     if (kit == NULL || !PyArg_Parse(text, "s", &octets)) {
         return NULL;
     }
-    int status = add(kit, octets, &error);
-    return fault_added(object, kit, status, &error);
+    int status = add(kit, octets, &handle, &error);
+    return fault_added(object, status, &handle, &error);
 }
 
 static PyObject *testkit_add_fault_text(PyObject *object, PyObject *text) {
@@ -179,26 +180,29 @@ static PyObject *testkit_add_profile(PyObject *object, PyObject *name) {
     return add_by_text(object, name, poplin_testkit_add_profile);
 }
 
-PyDoc_STRVAR(remove_doc, "remove(name)\n--\n\nRemove the faults of this name. False: there is none.");
+PyDoc_STRVAR(remove_doc, "remove(id)\n--\n\nHow often it took effect. None: it is not there any more.");
 
 static PyObject *testkit_remove(PyObject *object, PyObject *value) {
     poplin_testkit *kit = kit_of(object);
-    const char *name = NULL;
-    if (kit == NULL || !PyArg_Parse(value, "s", &name)) {
+    uint64_t id = 0, fired = 0;
+    if (kit == NULL || poplin_py_unsigned(value, "id", UINT64_MAX, &id) < 0) {
         return NULL;
     }
-    return PyBool_FromLong(poplin_testkit_remove(kit, name) == POPLIN_OK);
+    if (poplin_testkit_remove(kit, id, &fired) != POPLIN_OK) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromUnsignedLongLong(fired);
 }
 
-PyDoc_STRVAR(fired_doc, "fired(name)\n--\n\nHow often a fault of this name took effect.");
+PyDoc_STRVAR(fired_doc, "fired(id)\n--\n\nHow often it has taken effect so far.");
 
 static PyObject *testkit_fired(PyObject *object, PyObject *value) {
     poplin_testkit *kit = kit_of(object);
-    const char *name = NULL;
-    if (kit == NULL || !PyArg_Parse(value, "s", &name)) {
+    uint64_t id = 0;
+    if (kit == NULL || poplin_py_unsigned(value, "id", UINT64_MAX, &id) < 0) {
         return NULL;
     }
-    return PyLong_FromUnsignedLongLong(poplin_testkit_fired(kit, name));
+    return PyLong_FromUnsignedLongLong(poplin_testkit_fired(kit, id));
 }
 
 /* ---- what happened ---- */
@@ -263,6 +267,33 @@ static PyObject *testkit_count(PyObject *object, PyObject *unused) {
     return Py_BuildValue("KK", (unsigned long long)sessions, (unsigned long long)not_kept);
 }
 
+PyDoc_STRVAR(follow_doc,
+             "follow(number, position)\n--\n\n(text, position): what of the session's transcript is new behind a "
+             "position, 0 at first, and will not change; then None in its place. None: it is not kept.");
+
+static PyObject *testkit_follow(PyObject *object, PyObject *arguments) {
+    poplin_testkit *kit = kit_of(object);
+    unsigned long long number = 0;
+    unsigned long long behind = 0;
+    char *added = NULL;
+    int status;
+    if (kit == NULL || !PyArg_ParseTuple(arguments, "KK:follow", &number, &behind)) {
+        return NULL;
+    }
+    uint64_t position = behind;
+    Py_BEGIN_ALLOW_THREADS status = poplin_testkit_follow(kit, number, &position, &added);
+    Py_END_ALLOW_THREADS if (status == POPLIN_ERR_REFUSED) {
+        Py_RETURN_NONE;
+    }
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    PyObject *text = poplin_py_text((poplin_slice){added, strlen(added)});
+    free(added);
+    return position == POPLIN_TRANSCRIPT_OVER ? Py_BuildValue("NO", text, Py_None)
+                                              : Py_BuildValue("NK", text, (unsigned long long)position);
+}
+
 PyDoc_STRVAR(changes_doc, "changes()\n--\n\nCounts up with everything that is logged.");
 
 static PyObject *testkit_changes(PyObject *object, PyObject *unused) {
@@ -277,9 +308,14 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-PyDoc_STRVAR(wait_doc, "wait(seen, milliseconds)\n--\n\nWait until changes() is not seen any more. False: it still is. "
-                       "What a signal's handler raises ends the wait.");
+PyDoc_STRVAR(wait_doc,
+             "wait(seen, milliseconds)\n--\n\nWait until changes() is not seen any more; -1: for ever. False: it "
+             "still is. What a signal's handler raises ends the wait.");
 
+/*
+ * A signal that comes just before a wait, or to another thread, does not break it: it is looked for now and then. To
+ * block signals up to the wait would help only a process of one thread: the others would get them.
+ */
 static PyObject *testkit_wait(PyObject *object, PyObject *arguments) {
     poplin_testkit *kit = kit_of(object);
     unsigned long long seen = 0;
@@ -287,22 +323,21 @@ static PyObject *testkit_wait(PyObject *object, PyObject *arguments) {
     if (kit == NULL || !PyArg_ParseTuple(arguments, "Ki:wait", &seen, &milliseconds)) {
         return NULL;
     }
-    const int64_t until = now_ms() + milliseconds;
-    for (;;) {
-        int status;
-        Py_BEGIN_ALLOW_THREADS status = poplin_testkit_wait(kit, seen, milliseconds);
-        Py_END_ALLOW_THREADS if (status < 0 && status != POPLIN_ERR_TIMEOUT) {
-            return poplin_py_raise(poplin_py_state_of(object), status, NULL);
-        }
+    const int64_t until = milliseconds < 0 ? INT64_MAX : now_ms() + milliseconds;
+    int64_t left = milliseconds < 0 ? INT64_MAX : milliseconds;
+    int status;
+    do {
         if (PyErr_CheckSignals() < 0) {
             return NULL;
         }
-        if (status != POPLIN_INTERRUPTED) {
-            return PyBool_FromLong(status == POPLIN_OK);
-        }
-        const int64_t left = until - now_ms();
-        milliseconds = left > 0 ? (int)left : 0;
+        const int slice = left < POPLIN_PY_SIGNAL_MS ? (int)left : POPLIN_PY_SIGNAL_MS;
+        Py_BEGIN_ALLOW_THREADS status = poplin_testkit_wait(kit, seen, slice);
+        Py_END_ALLOW_THREADS left = until - now_ms();
+    } while ((status == POPLIN_ERR_TIMEOUT || status == POPLIN_INTERRUPTED) && left > 0);
+    if (status < 0 && status != POPLIN_ERR_TIMEOUT) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
     }
+    return PyBool_FromLong(status == POPLIN_OK);
 }
 
 static PyMethodDef methods[] = {
@@ -316,6 +351,7 @@ static PyMethodDef methods[] = {
     {"records", testkit_records, METH_NOARGS, records_doc},
     {"record", testkit_record, METH_O, record_doc},
     {"count", testkit_count, METH_NOARGS, count_doc},
+    {"follow", testkit_follow, METH_VARARGS, follow_doc},
     {"changes", testkit_changes, METH_NOARGS, changes_doc},
     {"wait", testkit_wait, METH_VARARGS, wait_doc},
     {NULL, NULL, 0, NULL},

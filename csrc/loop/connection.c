@@ -10,7 +10,10 @@
 
 #include "loop/serving.h"
 
-/* What one run may do: an event costs one unit, a buffer filled or emptied as many as WHOLE_BUFFER. */
+/*
+ * What one run may do: an event costs one unit, a buffer filled or emptied as many as WHOLE_BUFFER. A flush may send as
+ * many pieces.
+ */
 #define SHARE 256
 #define WHOLE_BUFFER 32
 
@@ -77,13 +80,26 @@ static void give_up_tls(poplin_connection *connection, int status, const char *w
     give_up(connection, status, reason);
 }
 
+/* It has done its share, and goes on in the next pass of the driver. */
+static void take_a_rest(poplin_connection *connection) {
+    connection->unfinished = true;
+    poplin_ready_queue(&connection->ready);
+}
+
 /* ---- output ---- */
 
-/* Sends what there is. False: something is left, since the socket is full or broken, or the tap wants something else. */
+/*
+ * Sends what there is. False: something is left, since the socket is full or broken, the tap wants something else, or it
+ * gives so little at a time that others get their turn first.
+ */
 static bool flush(poplin_connection *connection) {
     poplin_slice octets;
-    while (poplin_outward_next(connection, &octets)) {
+    for (unsigned pieces = 0; poplin_outward_next(connection, &octets); pieces++) {
         size_t taken = 0;
+        if (pieces == SHARE) {
+            take_a_rest(connection);
+            return false;
+        }
         if (poplin_transport_write(&connection->transport, octets.data, octets.size, &taken) != POPLIN_OK) {
             connection->mute = true;
             return false;
@@ -221,10 +237,8 @@ static void talk(poplin_connection *connection) {
         if (connection->phase == POPLIN_TALKING)
             check_output(connection);
     } while (connection->phase == POPLIN_TALKING && step > 0 && done < SHARE);
-    if (connection->phase == POPLIN_TALKING && step > 0) {
-        connection->unfinished = true;
-        poplin_ready_queue(&connection->ready);
-    }
+    if (connection->phase == POPLIN_TALKING && step > 0)
+        take_a_rest(connection);
 }
 
 /* Sends what is left, and FIN behind it. True: all is sent. */

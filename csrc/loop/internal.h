@@ -78,9 +78,6 @@ struct poplin_loop {
 /* True where the loop belongs to this process; false in a child after fork, where libuv must not be called. */
 bool poplin_loop_is_ours(const poplin_loop *loop);
 
-/* From any thread: the loop's next wait ends at once. The caller sees to it that the loop is not freed meanwhile. */
-void poplin_loop_wake(poplin_loop *loop);
-
 /* In a child after fork, for a loop that may be in any state: closes its descriptors; its memory stays. */
 void poplin_loop_abandon(poplin_loop *loop);
 

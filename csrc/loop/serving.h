@@ -202,7 +202,7 @@ bool poplin_outward_next(poplin_connection *connection, poplin_slice *octets);
 /* So much of it went out. */
 void poplin_outward_sent(poplin_connection *connection, size_t size);
 
-/* Everything went out, as far as is known without asking the tap. */
+/* Everything went out, as far as is known without asking the tap; never where that has failed. */
 bool poplin_outward_is_empty(const poplin_connection *connection);
 
 /* False: the session must not go on before everything went out. */

@@ -187,7 +187,8 @@ void poplin_outward_sent(poplin_connection *connection, size_t size) {
 
 bool poplin_outward_is_empty(const poplin_connection *connection) {
     const struct poplin_tapped *tapped = connection->tapped;
-    return (tapped == NULL || tapped->step == POPLIN_TAP_IDLE) && !poplin_connection_has_output(connection);
+    bool idle = tapped == NULL || (tapped->step == POPLIN_TAP_IDLE && tapped->failure == POPLIN_OK);
+    return idle && !poplin_connection_has_output(connection);
 }
 
 bool poplin_outward_is_open(const poplin_connection *connection) {

@@ -38,8 +38,8 @@ static void check(void *context, poplin_server *server, poplin_request request, 
         (void)poplin_server_refuse(server, request, POPLIN_ERR_AUTH, NULL);
 }
 
-static void free_opened(poplin_memory *memory, opened *maildrop) {
-    poplin_memory_list_free(memory, maildrop->list);
+static void free_opened(opened *maildrop) {
+    poplin_memory_list_free(maildrop->list);
     poplin_memory_user_release(maildrop->user);
     free(maildrop);
 }
@@ -53,7 +53,7 @@ static int open_maildrop(poplin_memory *memory, poplin_slice name, opened **mail
     made->user = poplin_memory_find(memory, name);
     if (made->user != NULL) {
         atomic_fetch_add_explicit(&made->user->references, 1, memory_order_relaxed);
-        made->list = poplin_memory_snapshot(made->user);
+        made->list = poplin_memory_list_of(made->user->messages, made->user->count);
     }
     poplin_memory_unlock(memory);
     if (made->list != NULL) {
@@ -87,7 +87,7 @@ static void maildrop(void *context, poplin_server *server, poplin_request reques
     if (listings == NULL)
         (void)poplin_server_refuse(server, request, POPLIN_ERR_TEMPORARY, NULL);
     if (listings == NULL || poplin_server_open(server, request, made, listings, made->list->count) != POPLIN_OK)
-        free_opened(context, made);
+        free_opened(made);
     free(listings);
 }
 
@@ -125,8 +125,9 @@ static void commit(void *context, poplin_server *server, poplin_request request,
 }
 
 static void close_maildrop(void *context, void *maildrop, const poplin_session_end *end) {
+    (void)context;
     (void)end;
-    free_opened(context, maildrop);
+    free_opened(maildrop);
 }
 
 static const poplin_backend backend = {

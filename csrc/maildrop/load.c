@@ -333,24 +333,31 @@ static bool has_user(poplin_memory *memory, poplin_slice user) {
     return found;
 }
 
-static int deliver(poplin_memory *memory, poplin_slice user, const loading *load) {
+/* *delivered gets a list, unless it is NULL. */
+static int deliver(poplin_memory *memory, poplin_slice user, const loading *load, poplin_memory_list **delivered) {
+    poplin_memory_list *list = delivered == NULL ? NULL : poplin_memory_list_of(load->messages, load->count);
+    if (delivered != NULL && list == NULL)
+        return out_of_memory(load);
     poplin_memory_lock(memory);
     int status = poplin_memory_append(memory, user, load->messages, load->count);
     poplin_memory_unlock(memory);
+    if (status == POPLIN_OK && delivered != NULL)
+        *delivered = list;
+    else
+        poplin_memory_list_free(list);
     if (status == POPLIN_ERR_REFUSED) /* removed meanwhile */
         return no_user(load->error, user);
     return status == POPLIN_OK ? POPLIN_OK : out_of_memory(load);
 }
 
-int poplin_memory_load(poplin_memory *memory, poplin_slice user, const char *path, size_t *count, poplin_error *error) {
+int poplin_memory_load(poplin_memory *memory, poplin_slice user, const char *path, poplin_memory_list **delivered,
+                       poplin_error *error) {
     if (!has_user(memory, user))
         return no_user(error, user);
     loading load = {.limit = poplin_memory_get_limit(memory), .error = error};
     int status = read_path(&load, path);
     if (status == POPLIN_OK)
-        status = deliver(memory, user, &load);
-    if (status == POPLIN_OK && count != NULL)
-        *count = load.count;
+        status = deliver(memory, user, &load, delivered);
     for (size_t i = 0; status != POPLIN_OK && i < load.count; i++)
         poplin_stored_release(load.messages[i]);
     free(load.messages);

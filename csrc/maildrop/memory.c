@@ -334,13 +334,13 @@ size_t poplin_memory_count(poplin_memory *memory, poplin_slice name) {
     return count;
 }
 
-poplin_memory_list *poplin_memory_snapshot(const poplin_memory_user *user) {
-    poplin_memory_list *list = malloc(sizeof *list + user->count * sizeof(poplin_stored *));
+poplin_memory_list *poplin_memory_list_of(poplin_stored *const *messages, size_t count) {
+    poplin_memory_list *list = malloc(sizeof *list + count * sizeof(poplin_stored *));
     if (list == NULL)
         return NULL;
-    list->count = user->count;
-    for (size_t i = 0; i < user->count; i++) {
-        list->messages[i] = user->messages[i];
+    list->count = count;
+    for (size_t i = 0; i < count; i++) {
+        list->messages[i] = messages[i];
         atomic_fetch_add_explicit(&list->messages[i]->references, 1, memory_order_relaxed);
     }
     return list;
@@ -349,7 +349,7 @@ poplin_memory_list *poplin_memory_snapshot(const poplin_memory_user *user) {
 int poplin_memory_list_new(poplin_memory *memory, poplin_slice name, poplin_memory_list **list) {
     poplin_memory_lock(memory);
     const poplin_memory_user *user = poplin_memory_find(memory, name);
-    poplin_memory_list *taken = user == NULL ? NULL : poplin_memory_snapshot(user);
+    poplin_memory_list *taken = user == NULL ? NULL : poplin_memory_list_of(user->messages, user->count);
     poplin_memory_unlock(memory);
     if (taken == NULL)
         return user == NULL ? POPLIN_ERR_REFUSED : POPLIN_ERR_NOMEM;
@@ -366,8 +366,7 @@ poplin_memory_message poplin_memory_list_get(const poplin_memory_list *list, siz
     return (poplin_memory_message){message->unique_id, message->octets, {message->data, message->size}};
 }
 
-void poplin_memory_list_free(poplin_memory *memory, poplin_memory_list *list) {
-    (void)memory;
+void poplin_memory_list_free(poplin_memory_list *list) {
     if (list == NULL)
         return;
     for (size_t i = 0; i < list->count; i++)

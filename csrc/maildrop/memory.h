@@ -67,13 +67,13 @@ int poplin_memory_append(poplin_memory *memory, poplin_slice name, poplin_stored
 /* Takes the messages that are marked as removed out of the user's list. */
 void poplin_memory_sweep(poplin_memory_user *user);
 
-/* The user's messages, each with one owner more; NULL: out of memory. */
-poplin_memory_list *poplin_memory_snapshot(const poplin_memory_user *user);
-
 /* ---- with or without it ---- */
 
 /* A copy of the octets, with one owner; NULL: out of memory. */
 poplin_stored *poplin_stored_new(const void *data, size_t size);
+
+/* A list of them, each with one owner more; NULL: out of memory. */
+poplin_memory_list *poplin_memory_list_of(poplin_stored *const *messages, size_t count);
 
 void poplin_stored_release(poplin_stored *message);
 void poplin_memory_user_release(poplin_memory_user *user);

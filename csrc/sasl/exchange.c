@@ -29,7 +29,7 @@ int poplin_check_field(poplin_slice field, const char **reason) {
 
 int poplin_check_user(const poplin_sasl_client_config *config, const char **reason) {
     if (config->authorize.size > 0 && !poplin_slice_equal(config->authorize, config->user)) {
-        *reason = "this mechanism cannot say that one user acts as another";
+        *reason = "it cannot say that one user acts as another";
         return POPLIN_ERR_PROTOCOL;
     }
     return poplin_check_field(config->user, reason);

@@ -132,7 +132,8 @@ int poplin_scram_client_new(enum poplin_mechanism mechanism, const poplin_sasl_c
     if (status == POPLIN_OK)
         *made = &client->head;
     else
-        poplin_scram_client_free(&client->head);
+        poplin_scram_client_free(
+            (poplin_sasl_client *)(void *)client); /* the whole, of which the head is the beginning */
     return status;
 }
 

@@ -9,6 +9,14 @@
 
 enum { GREETING_MAX = 400 };
 
+const char *poplin_outcome_word(enum poplin_outcome outcome) {
+    static const char *const words[] = {
+        [POPLIN_COMMITTED] = "committed", [POPLIN_LEFT] = "left",     [POPLIN_DROPPED] = "dropped",
+        [POPLIN_TIMED_OUT] = "timed out", [POPLIN_FAILED] = "failed",
+    };
+    return words[outcome];
+}
+
 void poplin_session_config_init(poplin_session_config *config) {
     *config = (poplin_session_config){
         .user_pass = true,

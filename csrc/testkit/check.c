@@ -93,10 +93,16 @@ static void add_refusal(poplin_prose *prose, const poplin_exchange *exchange) {
 
 /* ---- quit ---- */
 
+/* Whether a QUIT was carried out that may be among the exchanges that are not kept. */
+static bool has_parted(const poplin_record *record) {
+    bool quit = record->outcome == POPLIN_COMMITTED || record->outcome == POPLIN_LEFT;
+    return record->exchanges_not_kept > 0 && !record->open && quit;
+}
+
 char *poplin_record_check_quit(const poplin_record *record) {
     const poplin_exchange *quit = last_of(record, POPLIN_QUIT, NULL);
     poplin_prose prose = {0};
-    if (quit != NULL && is_ok(quit))
+    if (quit != NULL ? is_ok(quit) : has_parted(record))
         return NULL;
     poplin_prose_add(&prose, "expected QUIT to be said and answered +OK\n  ");
     if (quit != NULL) {
@@ -212,17 +218,18 @@ char *poplin_record_check_retrieved(const poplin_record *record, const char *con
 
 char *poplin_record_check_no_cleartext_secret(const poplin_record *record) {
     poplin_prose prose = {0};
-    size_t leaks = 0;
+    uint64_t kept = 0;
+    if (record->leaks == 0)
+        return NULL;
     poplin_prose_add(&prose, "expected no secret to cross without TLS\n");
     for (size_t i = 0; i < record->exchange_count; i++) {
         const poplin_exchange *exchange = &record->exchanges[i];
-        if (exchange->leaked && leaks++ < UNIQUE_IDS_SHOWN)
+        if (exchange->leaked && kept++ < UNIQUE_IDS_SHOWN)
             poplin_prose_add(&prose, "  %s: crossed in clear\n", exchange->command);
     }
-    if (leaks > 0)
-        return explain(&prose, record);
-    poplin_buffer_free(&prose.text);
-    return NULL;
+    if (record->leaks > kept)
+        poplin_prose_add(&prose, "  commands of exchanges that are not kept: %" PRIu64 "\n", record->leaks - kept);
+    return explain(&prose, record);
 }
 
 /* ---- order ---- */

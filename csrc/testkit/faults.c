@@ -1,5 +1,5 @@
 /*
- * testkit/faults.c - the list of faults: added, named, removed, and chosen for an exchange by their conditions and
+ * testkit/faults.c - the list of faults: added, removed, and chosen for an exchange by their conditions and
  * counters.
  */
 #include "testkit/faults.h"
@@ -17,6 +17,7 @@ enum { FEWEST = 8, SHOWN_SIZE = 64 };
 /* A fault with what is counted of it. */
 struct entry {
     poplin_fault *fault;
+    uint64_t id;     /* that it shares with the others of its profile */
     uint64_t fitted; /* how often command and conditions fitted */
     uint64_t fired;
     uint64_t random;
@@ -26,6 +27,7 @@ struct poplin_faults {
     struct entry *entries;
     size_t count;
     size_t capacity;
+    uint64_t last_id;
 };
 
 poplin_faults *poplin_faults_new(void) {
@@ -63,13 +65,10 @@ static uint64_t seed_of(const poplin_fault *fault) {
     return hash;
 }
 
-static bool has_room(poplin_faults *faults, size_t more) {
-    size_t capacity = faults->capacity > 0 ? faults->capacity : FEWEST;
-
-    while (capacity - faults->count < more)
-        capacity *= 2;
-    if (capacity == faults->capacity)
+static bool has_room(poplin_faults *faults) {
+    if (faults->count < faults->capacity)
         return true;
+    size_t capacity = faults->capacity > 0 ? faults->capacity * 2 : FEWEST;
     struct entry *entries = realloc(faults->entries, capacity * sizeof *entries);
 
     if (entries == NULL)
@@ -79,34 +78,55 @@ static bool has_room(poplin_faults *faults, size_t more) {
     return true;
 }
 
-/* Takes the fault over; there is room. */
-static void take(poplin_faults *faults, poplin_fault *fault) {
-    faults->entries[faults->count++] = (struct entry){.fault = fault, .random = seed_of(fault)};
+/* Takes the fault over, which gets the next id. */
+static int take(poplin_faults *faults, poplin_fault *fault, poplin_error *error) {
+    if (!has_room(faults)) {
+        poplin_fault_free(fault);
+        return poplin_fault_fail(error, POPLIN_ERR_NOMEM, "out of memory");
+    }
+    faults->entries[faults->count++] =
+        (struct entry){.fault = fault, .id = faults->last_id + 1, .random = seed_of(fault)};
+    return POPLIN_OK;
+}
+
+/* The faults from first on are there to stay, or go again. */
+static int settle(poplin_faults *faults, size_t first, int status, poplin_fault_handle *handle, poplin_error *error) {
+    char *name = status == POPLIN_OK && handle != NULL ? strdup(faults->entries[first].fault->name) : NULL;
+
+    if (status == POPLIN_OK && handle != NULL && name == NULL)
+        status = poplin_fault_fail(error, POPLIN_ERR_NOMEM, "out of memory");
+    while (status < 0 && faults->count > first)
+        poplin_fault_free(faults->entries[--faults->count].fault);
+    if (status < 0)
+        return status;
+    faults->last_id++;
+    if (handle != NULL)
+        *handle = (poplin_fault_handle){faults->last_id, name};
+    return POPLIN_OK;
 }
 
 int poplin_faults_add(poplin_faults *faults, const char *command, const poplin_setting *settings, size_t count,
-                      poplin_error *error) {
+                      poplin_fault_handle *handle, poplin_error *error) {
+    size_t first = faults->count;
     poplin_fault *fault;
-
-    if (!has_room(faults, 1))
-        return poplin_fault_fail(error, POPLIN_ERR_NOMEM, "out of memory");
     int status = poplin_fault_new(command, settings, count, NULL, &fault, error);
 
     if (status == POPLIN_OK)
-        take(faults, fault);
-    return status;
+        status = take(faults, fault, error);
+    return settle(faults, first, status, handle, error);
 }
 
-int poplin_faults_add_text(poplin_faults *faults, const char *text, poplin_error *error) {
+static int take_text(poplin_faults *faults, const char *text, const char *name, poplin_error *error) {
     poplin_fault *fault;
+    int status = poplin_fault_parse(text, name, &fault, error);
 
-    if (!has_room(faults, 1))
-        return poplin_fault_fail(error, POPLIN_ERR_NOMEM, "out of memory");
-    int status = poplin_fault_parse(text, NULL, &fault, error);
+    return status == POPLIN_OK ? take(faults, fault, error) : status;
+}
 
-    if (status == POPLIN_OK)
-        take(faults, fault);
-    return status;
+int poplin_faults_add_text(poplin_faults *faults, const char *text, poplin_fault_handle *handle, poplin_error *error) {
+    size_t first = faults->count;
+
+    return settle(faults, first, take_text(faults, text, NULL, error), handle, error);
 }
 
 /* ---- profiles ---- */
@@ -157,51 +177,45 @@ static bool is_known(const poplin_faults *faults, const char *name) {
     return known;
 }
 
-int poplin_faults_add_profile(poplin_faults *faults, const char *name, poplin_error *error) {
+int poplin_faults_add_profile(poplin_faults *faults, const char *name, poplin_fault_handle *handle,
+                              poplin_error *error) {
     const poplin_profile *profile = find_profile(name);
-    size_t count = faults->count;
+    size_t first = faults->count;
     int status = POPLIN_OK;
 
     if (profile == NULL)
         return no_profile(name, error);
     if (is_known(faults, name))
         return poplin_fault_fail(error, POPLIN_ERR_STATE, "there is %s already: remove it first", name);
-    for (size_t i = 0; profile->faults[i] != NULL && status == POPLIN_OK; i++) {
-        poplin_fault *fault;
-
-        if (!has_room(faults, 1))
-            status = poplin_fault_fail(error, POPLIN_ERR_NOMEM, "out of memory");
-        else if ((status = poplin_fault_parse(profile->faults[i], name, &fault, error)) == POPLIN_OK)
-            take(faults, fault);
-    }
-    while (status < 0 && faults->count > count)
-        poplin_fault_free(faults->entries[--faults->count].fault);
-    return status;
+    for (size_t i = 0; profile->faults[i] != NULL && status == POPLIN_OK; i++)
+        status = take_text(faults, profile->faults[i], name, error);
+    return settle(faults, first, status, handle, error);
 }
 
-/* ---- by name ---- */
+/* ---- by id ---- */
 
-int poplin_faults_remove(poplin_faults *faults, const char *name) {
+int poplin_faults_remove(poplin_faults *faults, uint64_t id, uint64_t *fired) {
+    uint64_t total = poplin_faults_fired(faults, id);
     size_t kept = 0, count = faults->count;
 
     for (size_t i = 0; i < count; i++)
-        if (strcmp(faults->entries[i].fault->name, name) == 0)
+        if (faults->entries[i].id == id)
             poplin_fault_free(faults->entries[i].fault);
         else
             faults->entries[kept++] = faults->entries[i];
     faults->count = kept;
-    return kept < count ? POPLIN_OK : POPLIN_ERR_STATE;
+    if (kept == count)
+        return POPLIN_ERR_STATE;
+    if (fired != NULL)
+        *fired = total;
+    return POPLIN_OK;
 }
 
-const char *poplin_faults_newest(const poplin_faults *faults) {
-    return faults->count > 0 ? faults->entries[faults->count - 1].fault->name : NULL;
-}
-
-uint64_t poplin_faults_fired(const poplin_faults *faults, const char *name) {
+uint64_t poplin_faults_fired(const poplin_faults *faults, uint64_t id) {
     uint64_t fired = 0;
 
     for (size_t i = 0; i < faults->count; i++)
-        if (strcmp(faults->entries[i].fault->name, name) == 0)
+        if (faults->entries[i].id == id)
             fired += faults->entries[i].fired;
     return fired;
 }

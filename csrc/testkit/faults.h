@@ -30,14 +30,12 @@ void poplin_faults_clear(poplin_faults *faults);
 
 /* As poplin_testkit_add_fault, _add_fault_text, _add_profile, _remove and _fired. */
 int poplin_faults_add(poplin_faults *faults, const char *command, const poplin_setting *settings, size_t count,
-                      poplin_error *error);
-int poplin_faults_add_text(poplin_faults *faults, const char *text, poplin_error *error);
-int poplin_faults_add_profile(poplin_faults *faults, const char *name, poplin_error *error);
-int poplin_faults_remove(poplin_faults *faults, const char *name);
-uint64_t poplin_faults_fired(const poplin_faults *faults, const char *name);
-
-/* The name of the fault that was added last and is still there; NULL: there is none. Lives as long as the fault. */
-const char *poplin_faults_newest(const poplin_faults *faults);
+                      poplin_fault_handle *handle, poplin_error *error);
+int poplin_faults_add_text(poplin_faults *faults, const char *text, poplin_fault_handle *handle, poplin_error *error);
+int poplin_faults_add_profile(poplin_faults *faults, const char *name, poplin_fault_handle *handle,
+                              poplin_error *error);
+int poplin_faults_remove(poplin_faults *faults, uint64_t id, uint64_t *fired);
+uint64_t poplin_faults_fired(const poplin_faults *faults, uint64_t id);
 
 /*
  * Counts the occasion for every fault and chooses those that take effect: *play, or NULL where none does. The play is

@@ -4,7 +4,6 @@
 #include "testkit/kit.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { SESSIONS_KEPT = 10000, EXCHANGES_KEPT = 10000 };
 
@@ -66,45 +65,39 @@ void poplin_testkit_reset(poplin_testkit *kit) {
 /* ---- faults ---- */
 
 int poplin_testkit_add_fault(poplin_testkit *kit, const char *command, const poplin_setting *settings, size_t count,
-                             poplin_error *error) {
+                             poplin_fault_handle *handle, poplin_error *error) {
     poplin_kit_lock(kit);
-    int status = poplin_faults_add(kit->faults, command, settings, count, error);
+    int status = poplin_faults_add(kit->faults, command, settings, count, handle, error);
     poplin_kit_unlock(kit);
     return status;
 }
 
-int poplin_testkit_add_fault_text(poplin_testkit *kit, const char *text, poplin_error *error) {
+int poplin_testkit_add_fault_text(poplin_testkit *kit, const char *text, poplin_fault_handle *handle,
+                                  poplin_error *error) {
     poplin_kit_lock(kit);
-    int status = poplin_faults_add_text(kit->faults, text, error);
+    int status = poplin_faults_add_text(kit->faults, text, handle, error);
     poplin_kit_unlock(kit);
     return status;
 }
 
-int poplin_testkit_add_profile(poplin_testkit *kit, const char *name, poplin_error *error) {
+int poplin_testkit_add_profile(poplin_testkit *kit, const char *name, poplin_fault_handle *handle,
+                               poplin_error *error) {
     poplin_kit_lock(kit);
-    int status = poplin_faults_add_profile(kit->faults, name, error);
+    int status = poplin_faults_add_profile(kit->faults, name, handle, error);
     poplin_kit_unlock(kit);
     return status;
 }
 
-char *poplin_testkit_newest(poplin_testkit *kit) {
+int poplin_testkit_remove(poplin_testkit *kit, uint64_t id, uint64_t *fired) {
     poplin_kit_lock(kit);
-    const char *name = poplin_faults_newest(kit->faults);
-    char *copy = name != NULL ? strdup(name) : NULL;
-    poplin_kit_unlock(kit);
-    return copy;
-}
-
-int poplin_testkit_remove(poplin_testkit *kit, const char *name) {
-    poplin_kit_lock(kit);
-    int status = poplin_faults_remove(kit->faults, name);
+    int status = poplin_faults_remove(kit->faults, id, fired);
     poplin_kit_unlock(kit);
     return status;
 }
 
-uint64_t poplin_testkit_fired(poplin_testkit *kit, const char *name) {
+uint64_t poplin_testkit_fired(poplin_testkit *kit, uint64_t id) {
     poplin_kit_lock(kit);
-    uint64_t fired = poplin_faults_fired(kit->faults, name);
+    uint64_t fired = poplin_faults_fired(kit->faults, id);
     poplin_kit_unlock(kit);
     return fired;
 }

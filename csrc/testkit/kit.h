@@ -7,6 +7,7 @@
  *   log.c         sessions and exchanges as they are written
  *   record.c      a session copied for somebody outside, masked
  *   transcript.c  a record for a person; check.c judges it
+ *   prose.c       text for people, written piece by piece
  *   secrets.c     what is never shown
  *   wait.c        waiting for a change
  *
@@ -35,6 +36,7 @@ struct poplin_testkit {
     poplin_log log;
     uint64_t changes;
     poplin_waiter *waiters;
+    poplin_loop *woken; /* NULL: none */
 };
 
 void poplin_kit_lock(poplin_testkit *kit);
@@ -42,5 +44,11 @@ void poplin_kit_unlock(poplin_testkit *kit);
 
 /* Counts a change and wakes who waits, then unlocks. */
 void poplin_kit_unlock_changed(poplin_testkit *kit);
+
+/*
+ * As poplin_testkit_record_numbered, without the exchanges before first. Where some are left out, unique-ids are left out too as
+ * long as the session is open: a record that is taken again and again costs what is new.
+ */
+int poplin_kit_record_since(poplin_testkit *kit, uint64_t number, size_t first, poplin_record **record);
 
 #endif

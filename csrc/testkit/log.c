@@ -183,7 +183,11 @@ void poplin_log_name(poplin_logged_session *session, poplin_buffer *names, popli
 
 /* ---- exchanges ---- */
 
-static bool has_room_for_exchange(poplin_logged_session *session) {
+bool poplin_log_has_room(const poplin_log *log, const poplin_logged_session *session) {
+    return session->exchange_count < log->exchanges_kept;
+}
+
+static bool make_room_for_exchange(poplin_logged_session *session) {
     if (session->exchange_count < session->exchange_capacity)
         return true;
     size_t capacity = session->exchange_capacity == 0 ? FEWEST : session->exchange_capacity * 2;
@@ -197,8 +201,9 @@ static bool has_room_for_exchange(poplin_logged_session *session) {
 
 size_t poplin_log_exchange(const poplin_log *log, poplin_logged_session *session,
                            const poplin_logged_exchange *exchange) {
-    bool wanted = session->exchange_count < log->exchanges_kept;
-    if (wanted && has_room_for_exchange(session)) {
+    bool wanted = poplin_log_has_room(log, session);
+    session->leaks += exchange->leaked;
+    if (wanted && make_room_for_exchange(session)) {
         session->exchanges[session->exchange_count] = *exchange;
         return session->exchange_count++;
     }

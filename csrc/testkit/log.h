@@ -21,6 +21,7 @@ typedef struct poplin_logged_exchange {
     bool tls, secret, leaked, complete;
     bool mail;       /* what stands behind the first line is counted, not kept */
     bool first_line; /* it has been said, its LF included */
+    bool landed;     /* nothing of its reply is to come any more */
     bool text_cut, reply_cut;
     poplin_word command, fault, unique_id;
     size_t reply; /* where the first line begins in said; the text stands behind it */
@@ -43,6 +44,7 @@ typedef struct poplin_logged_session {
     poplin_logged_exchange *exchanges;
     size_t exchange_count, exchange_capacity;
     uint64_t exchanges_not_kept;
+    uint64_t leaks; /* of all exchanges */
 } poplin_logged_session;
 
 /* All zero but for the limits is an empty log. */
@@ -79,6 +81,9 @@ void poplin_log_release(poplin_log *log, poplin_logged_session *session);
 /* Keeps a string. */
 poplin_word poplin_log_word(poplin_logged_session *session, poplin_slice word);
 const char *poplin_log_read(const poplin_logged_session *session, poplin_word word);
+
+/* Whether the next exchange is going to be kept, and its strings are worth keeping. */
+bool poplin_log_has_room(const poplin_log *log, const poplin_logged_session *session);
 
 /* A command has come, and its strings are kept: where in exchanges it stands, or NOT_LOGGED. */
 size_t poplin_log_exchange(const poplin_log *log, poplin_logged_session *session,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "testkit/shape.h"
+
 enum { FEWEST = 4, ENOUGH = 65536, KEPT_CAPACITY = 4096 };
 
 void poplin_outflow_free(poplin_outflow *outflow) {
@@ -104,7 +106,7 @@ poplin_flight *poplin_outflow_landed(poplin_outflow *outflow) {
 int poplin_outflow_give(poplin_outflow *outflow, poplin_slice octets, bool is_last) {
     poplin_flight *flight = last(outflow);
     if (flight->given == 0)
-        flight->ok = octets.size >= 3 && memcmp(octets.data, "+OK", 3) == 0;
+        flight->ok = poplin_reply_is_ok(octets);
     flight->given += octets.size;
     flight->over = is_last;
     if (outflow->play != NULL) {

@@ -194,7 +194,7 @@ static int rewrite(poplin_play *play) {
         .verb = play->command.verb,
         .number = play->command.number,
         .lines = play->command.lines,
-        .multi_line = poplin_reply_is_multi_line(play->command.verb, play->command.number, start),
+        .multi_line = poplin_reply_is_multi_line(play->command.verb, play->command.number, poplin_reply_is_ok(start)),
         .marked = play->marked,
         .marked_count = play->marked_count,
     };

@@ -17,6 +17,8 @@
 struct scribe {
     const poplin_logged_session *session;
     const poplin_secrets *secrets;
+    size_t first; /* the exchanges before it are left out */
+    const poplin_buffer *retrieved, *marked;
     poplin_prose prose;
     poplin_buffer masked; /* the string at hand, octets as they were */
 };
@@ -107,10 +109,10 @@ static void write_all(struct scribe *scribe) {
     write_name(scribe, session->tls);
     write_name(scribe, session->user);
     write_name(scribe, session->mechanism);
-    for (size_t i = 0; i < session->exchange_count; i++)
+    for (size_t i = scribe->first; i < session->exchange_count; i++)
         write_exchange(scribe, &session->exchanges[i]);
-    write_unique_ids(scribe, &session->retrieved);
-    write_unique_ids(scribe, &session->marked);
+    write_unique_ids(scribe, scribe->retrieved);
+    write_unique_ids(scribe, scribe->marked);
 }
 
 /* ---- the record ---- */
@@ -139,6 +141,7 @@ static void take_exchange(poplin_exchange *exchange, const poplin_logged_exchang
         .secret = logged->secret,
         .leaked = logged->leaked,
         .complete = logged->complete,
+        .landed = logged->landed,
     };
     exchange->command = take(cursor);
     exchange->reply = take(cursor);
@@ -155,59 +158,68 @@ static const char **take_unique_ids(const char **list, size_t count, const char 
     return list;
 }
 
-static void take_all(poplin_record *record, const poplin_logged_session *session, poplin_exchange *exchanges,
-                     const char **lists, const char *cursor) {
+static void take_all(poplin_record *record, const struct scribe *scribe, poplin_exchange *exchanges, const char **lists,
+                     const char *cursor) {
+    const poplin_logged_session *session = scribe->session;
     bool committed = !session->open && session->outcome == POPLIN_COMMITTED;
     *record = (poplin_record){
         .number = session->number,
         .open = session->open,
+        .connected = session->held,
         .outcome = session->outcome,
         .octets_in = session->octets_in,
         .octets_out = session->octets_out,
         .exchanges = exchanges,
-        .exchange_count = session->exchange_count,
+        .exchange_count = session->exchange_count - scribe->first,
         .exchanges_not_kept = session->exchanges_not_kept,
+        .leaks = session->leaks,
     };
     record->peer = take(&cursor);
     record->error = take(&cursor);
     record->tls = take(&cursor);
     record->user = take(&cursor);
     record->mechanism = take(&cursor);
-    for (size_t i = 0; i < session->exchange_count; i++)
-        take_exchange(&exchanges[i], &session->exchanges[i], &cursor);
+    for (size_t i = 0; i < record->exchange_count; i++)
+        take_exchange(&exchanges[i], &session->exchanges[scribe->first + i], &cursor);
     record->retrieved = lists;
-    lists = take_unique_ids(lists, count_names(&session->retrieved), &cursor);
+    lists = take_unique_ids(lists, count_names(scribe->retrieved), &cursor);
     record->marked = lists;
-    lists = take_unique_ids(lists, count_names(&session->marked), &cursor);
+    lists = take_unique_ids(lists, count_names(scribe->marked), &cursor);
     record->deleted = committed ? record->marked : lists - 1; /* the NULL that ends marked: no unique-id */
 }
 
 /* A copy, in one allocation; NULL: out of memory. */
-static poplin_record *copy(const poplin_logged_session *session, const poplin_secrets *secrets) {
+static poplin_record *copy(const poplin_logged_session *session, size_t first, const poplin_secrets *secrets) {
+    static const poplin_buffer none;
     struct scribe scribe = {.session = session, .secrets = secrets};
+    scribe.first = first < session->exchange_count ? first : session->exchange_count;
+    scribe.retrieved = first == 0 || !session->open ? &session->retrieved : &none;
+    scribe.marked = first == 0 || !session->open ? &session->marked : &none;
     write_all(&scribe);
     poplin_slice strings = poplin_buffer_slice(&scribe.prose.text);
-    size_t exchanges_size = session->exchange_count * sizeof(poplin_exchange);
-    size_t lists_size = (count_names(&session->retrieved) + count_names(&session->marked) + 2) * sizeof(const char *);
+    size_t exchanges = session->exchange_count - scribe.first;
+    size_t exchanges_size = exchanges * sizeof(poplin_exchange);
+    size_t lists_size = (count_names(scribe.retrieved) + count_names(scribe.marked) + 2) * sizeof(const char *);
     poplin_record *record =
         scribe.prose.failed ? NULL : malloc(sizeof *record + exchanges_size + lists_size + strings.size);
     if (record != NULL) {
-        poplin_exchange *exchanges = (poplin_exchange *)(record + 1);
-        const char **lists = (const char **)(exchanges + session->exchange_count);
+        poplin_exchange *exchange = (poplin_exchange *)(record + 1);
+        const char **lists = (const char **)(exchange + exchanges);
         char *octets = (char *)lists + lists_size;
         memcpy(octets, strings.data, strings.size);
-        take_all(record, session, exchanges, lists, octets);
+        take_all(record, &scribe, exchange, lists, octets);
     }
     poplin_buffer_free(&scribe.prose.text);
     poplin_buffer_free(&scribe.masked);
     return record;
 }
 
-static int copy_out(const poplin_testkit *kit, const poplin_logged_session *session, poplin_record **record) {
+static int copy_out(const poplin_testkit *kit, const poplin_logged_session *session, size_t first,
+                    poplin_record **record) {
     *record = NULL;
     if (session == NULL)
         return POPLIN_ERR_REFUSED;
-    *record = session->out_of_memory ? NULL : copy(session, &kit->secrets);
+    *record = session->out_of_memory ? NULL : copy(session, first, &kit->secrets);
     return *record != NULL ? POPLIN_OK : POPLIN_ERR_NOMEM;
 }
 
@@ -223,16 +235,20 @@ void poplin_testkit_count(poplin_testkit *kit, uint64_t *sessions, uint64_t *not
 int poplin_testkit_record(poplin_testkit *kit, size_t index, poplin_record **record) {
     poplin_kit_lock(kit);
     const poplin_log *log = &kit->log;
-    int status = copy_out(kit, index < log->count ? log->sessions[log->first + index] : NULL, record);
+    int status = copy_out(kit, index < log->count ? log->sessions[log->first + index] : NULL, 0, record);
+    poplin_kit_unlock(kit);
+    return status;
+}
+
+int poplin_kit_record_since(poplin_testkit *kit, uint64_t number, size_t first, poplin_record **record) {
+    poplin_kit_lock(kit);
+    int status = copy_out(kit, poplin_log_find(&kit->log, number), first, record);
     poplin_kit_unlock(kit);
     return status;
 }
 
 int poplin_testkit_record_numbered(poplin_testkit *kit, uint64_t number, poplin_record **record) {
-    poplin_kit_lock(kit);
-    int status = copy_out(kit, poplin_log_find(&kit->log, number), record);
-    poplin_kit_unlock(kit);
-    return status;
+    return poplin_kit_record_since(kit, number, 0, record);
 }
 
 void poplin_record_free(poplin_record *record) {
@@ -240,9 +256,5 @@ void poplin_record_free(poplin_record *record) {
 }
 
 const char *poplin_record_outcome(const poplin_record *record) {
-    static const char *const words[] = {
-        [POPLIN_COMMITTED] = "committed", [POPLIN_LEFT] = "left",     [POPLIN_DROPPED] = "dropped",
-        [POPLIN_TIMED_OUT] = "timed out", [POPLIN_FAILED] = "failed",
-    };
-    return record->open ? "open" : words[record->outcome];
+    return record->open ? "open" : poplin_outcome_word(record->outcome);
 }

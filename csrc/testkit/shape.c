@@ -7,11 +7,15 @@
 
 #include "wire/grammar.h"
 
-bool poplin_reply_is_multi_line(enum poplin_verb verb, uint32_t number, poplin_slice reply) {
+bool poplin_reply_is_ok(poplin_slice reply) {
+    return reply.size >= 3 && memcmp(reply.data, "+OK", 3) == 0;
+}
+
+bool poplin_reply_is_multi_line(enum poplin_verb verb, uint32_t number, bool ok) {
     bool content = verb == POPLIN_CAPA || verb == POPLIN_RETR || verb == POPLIN_TOP;
     bool listing = (verb == POPLIN_LIST || verb == POPLIN_UIDL) && number == 0;
 
-    return (content || listing) && reply.size >= 3 && memcmp(reply.data, "+OK", 3) == 0;
+    return ok && (content || listing);
 }
 
 bool poplin_line_next(poplin_slice *text, poplin_slice *line) {

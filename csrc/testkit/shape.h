@@ -16,11 +16,13 @@ typedef struct poplin_reply_shape {
     poplin_slice rest;       /* what follows: nothing in a reply of a session */
 } poplin_reply_shape;
 
+bool poplin_reply_is_ok(poplin_slice reply);
+
 /*
- * Whether this reply to a command has content behind its status line: it is +OK, and the command is CAPA, RETR, TOP,
- * or LIST or UIDL without a message number (0).
+ * Whether the reply to a command has content behind its status line: it is +OK, and the command is CAPA, RETR, TOP, or
+ * LIST or UIDL without a message number (0).
  */
-bool poplin_reply_is_multi_line(enum poplin_verb verb, uint32_t number, poplin_slice reply);
+bool poplin_reply_is_multi_line(enum poplin_verb verb, uint32_t number, bool ok);
 
 /* Finds the parts. What is not there yet, or not any more, is empty. */
 poplin_reply_shape poplin_reply_split(poplin_slice reply, bool multi_line);

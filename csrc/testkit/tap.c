@@ -12,6 +12,7 @@
 
 #include "testkit/kit.h"
 #include "testkit/outflow.h"
+#include "testkit/shape.h"
 #include "wire/grammar.h"
 
 enum { KEYWORD_MAX = 32, ERROR_MAX = 840 };
@@ -146,11 +147,16 @@ static bool choose(tapped *tap, const char *keyword, const poplin_tap_command *c
     return chosen;
 }
 
+/* A string of the exchange that is about to begin. */
+static poplin_word keep(const tapped *tap, poplin_slice word) {
+    return poplin_log_has_room(&tap->kit->log, tap->log) ? poplin_log_word(tap->log, word) : 0;
+}
+
 /* Writes down that an exchange has begun, and what is played in it (NULL: nothing). NULL: out of memory. */
 static poplin_flight *begin(tapped *tap, poplin_logged_exchange *exchange, poplin_play *play) {
     exchange->tls = tap->tls;
     if (play != NULL)
-        exchange->fault = poplin_log_word(tap->log, poplin_slice_of(poplin_play_names(play)));
+        exchange->fault = keep(tap, poplin_slice_of(poplin_play_names(play)));
     poplin_flight *flight = poplin_outflow_begin(&tap->out, play);
     if (flight != NULL)
         flight->exchange = poplin_log_exchange(&tap->kit->log, tap->log, exchange);
@@ -203,8 +209,8 @@ static enum poplin_verdict begin_command(tapped *tap, const poplin_tap_command *
         .verb = command->verb,
         .secret = secret,
         .leaked = secret && !tap->tls,
-        .command = poplin_log_word(tap->log, poplin_slice_of(command->shown)),
-        .unique_id = poplin_log_word(tap->log, command->unique_id),
+        .command = keep(tap, poplin_slice_of(command->shown)),
+        .unique_id = keep(tap, command->unique_id),
     };
     poplin_play *play;
     poplin_flight *flight = choose(tap, keyword, command, &play) ? begin(tap, &exchange, play) : NULL;
@@ -255,18 +261,15 @@ static poplin_flight *reply_under_way(tapped *tap, poplin_slice octets) {
     return flight == NULL && unasked ? begin_unasked(tap) : flight;
 }
 
-static bool is_multi_line(enum poplin_verb verb) {
-    return verb == POPLIN_RETR || verb == POPLIN_TOP || verb == POPLIN_LIST || verb == POPLIN_UIDL ||
-           verb == POPLIN_CAPA;
-}
-
 /* All of the reply was sent that will be. */
 static void land(tapped *tap, const poplin_flight *flight) {
     poplin_logged_exchange *exchange = poplin_log_at(tap->log, flight->exchange);
-    bool whole = !(flight->cut_off && flight->ok && is_multi_line(flight->verb));
+    bool whole = !(flight->cut_off && poplin_reply_is_multi_line(flight->verb, flight->number, flight->ok));
     bool complete = flight->faithful && flight->given > 0 && whole;
-    if (exchange != NULL)
+    if (exchange != NULL) {
         exchange->complete = complete;
+        exchange->landed = true;
+    }
     if (complete && flight->ok && flight->verb == POPLIN_RETR)
         poplin_log_name(tap->log, &tap->log->retrieved, poplin_slice_of(flight->unique_id));
 }
@@ -306,7 +309,8 @@ static void explain_end(const tapped *tap, enum poplin_outcome outcome, const po
     if (error != NULL)
         (void)poplin_error_format(error, text, ERROR_MAX);
     else if (outcome == POPLIN_DROPPED && tap->out.play != NULL)
-        (void)snprintf(text, ERROR_MAX, "the client went in the middle of the fault %s", poplin_play_names(tap->out.play));
+        (void)snprintf(text, ERROR_MAX, "the client went in the middle of the fault %s",
+                       poplin_play_names(tap->out.play));
 }
 
 /* A server should say nothing to a client that it leaves for its silence. A fault may have it say something. */

@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "testkit/kit.h"
 #include "wire/grammar.h"
 
 enum { TEXT_LINES = 12 };
@@ -68,12 +69,23 @@ static void add_reply(poplin_prose *prose, const poplin_exchange *exchange) {
         poplin_prose_add(prose, "     (it broke off after %" PRIu64 " octets)\n", exchange->octets);
 }
 
-static void add_exchange(poplin_prose *prose, const poplin_exchange *exchange) {
+static void add_command(poplin_prose *prose, const poplin_exchange *exchange) {
     if (exchange->command[0] != '\0')
         poplin_prose_add(prose, "C: %s\n", exchange->command);
     if (exchange->fault[0] != '\0')
         poplin_prose_add(prose, "!! %s\n", exchange->fault);
-    add_reply(prose, exchange);
+}
+
+static void add_tls(poplin_prose *prose, const poplin_record *record) {
+    poplin_prose_add(prose, "-- %s\n", record->tls);
+}
+
+/* tls: whether the last exchange was under TLS. */
+static void add_behind_exchanges(poplin_prose *prose, const poplin_record *record, bool tls) {
+    if (record->tls[0] != '\0' && !tls)
+        add_tls(prose, record);
+    if (record->exchanges_not_kept > 0)
+        poplin_prose_add(prose, ".. (%" PRIu64 " more exchanges were not kept)\n", record->exchanges_not_kept);
 }
 
 static void add_exchanges(poplin_prose *prose, const poplin_record *record, size_t most) {
@@ -84,17 +96,20 @@ static void add_exchanges(poplin_prose *prose, const poplin_record *record, size
     for (size_t i = 0; i < count; i++) {
         const poplin_exchange *exchange = &record->exchanges[i];
         if (exchange->tls && !tls)
-            poplin_prose_add(prose, "-- %s\n", record->tls);
+            add_tls(prose, record);
         tls = exchange->tls;
         if (i == beginning)
             poplin_prose_add(prose, ".. (%zu exchanges are not shown)\n", end - beginning);
-        if (i < beginning || i >= end)
-            add_exchange(prose, exchange);
+        if (i < beginning || i >= end) {
+            add_command(prose, exchange);
+            add_reply(prose, exchange);
+        }
     }
-    if (record->tls[0] != '\0' && !tls)
-        poplin_prose_add(prose, "-- %s\n", record->tls);
-    if (record->exchanges_not_kept > 0)
-        poplin_prose_add(prose, ".. (%" PRIu64 " more exchanges were not kept)\n", record->exchanges_not_kept);
+    add_behind_exchanges(prose, record, tls);
+}
+
+static void add_heading(poplin_prose *prose, const poplin_record *record) {
+    poplin_prose_add(prose, "session %" PRIu64 " from %s\n", record->number, record->peer);
 }
 
 static void add_unique_ids(poplin_prose *prose, const char *what, const char *const *unique_ids) {
@@ -122,7 +137,7 @@ static void add_end(poplin_prose *prose, const poplin_record *record) {
 }
 
 void poplin_transcript_add(poplin_prose *prose, const poplin_record *record, size_t most) {
-    poplin_prose_add(prose, "session %" PRIu64 " from %s\n", record->number, record->peer);
+    add_heading(prose, record);
     add_exchanges(prose, record, most);
     add_end(prose, record);
 }
@@ -131,4 +146,61 @@ char *poplin_record_transcript(const poplin_record *record) {
     poplin_prose prose = {0};
     poplin_transcript_add(&prose, record, SIZE_MAX);
     return poplin_prose_take(&prose);
+}
+
+/* ---- as it comes into being ---- */
+
+/*
+ * Adds what is new behind position, which counts 1 for the heading, then 2 for each exchange: its command, its reply. first: how many
+ * exchanges stand before those of the record.
+ */
+static void add_new(poplin_prose *prose, const poplin_record *record, uint64_t first, uint64_t *position) {
+    bool tls = false;
+    if (*position == 0) {
+        add_heading(prose, record);
+        ++*position;
+    }
+    for (size_t i = 0; i < record->exchange_count; i++) {
+        const poplin_exchange *exchange = &record->exchanges[i];
+        const uint64_t place = 1 + 2 * (first + i);
+        if (*position == place) {
+            if (exchange->tls && !tls)
+                add_tls(prose, record);
+            add_command(prose, exchange);
+            ++*position;
+        }
+        if (*position == place + 1 && (exchange->landed || !record->connected)) {
+            add_reply(prose, exchange);
+            ++*position;
+        }
+        tls = exchange->tls;
+    }
+    if (!record->connected) {
+        add_behind_exchanges(prose, record, tls);
+        add_end(prose, record);
+        *position = POPLIN_TRANSCRIPT_OVER;
+    }
+}
+
+int poplin_testkit_follow(poplin_testkit *kit, uint64_t number, uint64_t *position, char **text) {
+    const uint64_t shown = *position > 0 ? (*position - 1) / 2 : 0;
+    const uint64_t first = shown > 0 ? shown - 1 : 0; /* the one before tells whether TLS is new */
+    poplin_record *record = NULL;
+    poplin_prose prose = {0};
+    uint64_t reached = *position;
+    *text = NULL;
+    if (*position == POPLIN_TRANSCRIPT_OVER) {
+        *text = strdup("");
+        return *text != NULL ? POPLIN_OK : POPLIN_ERR_NOMEM;
+    }
+    int status = poplin_kit_record_since(kit, number, first, &record);
+    if (status != POPLIN_OK)
+        return status;
+    add_new(&prose, record, first, &reached);
+    poplin_record_free(record);
+    *text = poplin_prose_take(&prose);
+    if (*text == NULL)
+        return POPLIN_ERR_NOMEM;
+    *position = reached;
+    return POPLIN_OK;
 }

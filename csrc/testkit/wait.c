@@ -17,6 +17,14 @@ void poplin_kit_unlock_changed(poplin_testkit *kit) {
             (void)!write(waiter->descriptor, &one, sizeof one); /* cannot fail: the count is 0 */
         waiter->woken = true;
     }
+    if (kit->woken != NULL)
+        poplin_loop_wake(kit->woken);
+    poplin_kit_unlock(kit);
+}
+
+void poplin_testkit_wake(poplin_testkit *kit, poplin_loop *loop) {
+    poplin_kit_lock(kit);
+    kit->woken = loop;
     poplin_kit_unlock(kit);
 }
 

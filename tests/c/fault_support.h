@@ -158,22 +158,25 @@ static inline void assert_seen(const struct outcome *outcome, poplin_slice expec
     assert_int_equal(outcome->size, expected.size);
 }
 
-static inline void add_fault(poplin_faults *faults, const char *text) {
+/* The id of a fault that is added. */
+static inline uint64_t add_fault(poplin_faults *faults, const char *text) {
+    poplin_fault_handle handle;
     poplin_error error = {0};
 
-    if (poplin_faults_add_text(faults, text, &error) != POPLIN_OK)
+    if (poplin_faults_add_text(faults, text, &handle, &error) != POPLIN_OK)
         fail_msg("%s: %s", text, error.reason);
+    free(handle.name);
+    return handle.id;
 }
 
 /* The name of a fault of this text, freed by free(); NULL, and why, where it is none. */
 static inline char *name_of(const char *text, poplin_error *error) {
     poplin_faults *faults = poplin_faults_new();
-    char *name = NULL;
+    poplin_fault_handle handle = {0, NULL};
 
-    if (poplin_faults_add_text(faults, text, error) == POPLIN_OK)
-        name = strdup(poplin_faults_newest(faults));
+    (void)poplin_faults_add_text(faults, text, &handle, error);
     poplin_faults_free(faults);
-    return name;
+    return handle.name;
 }
 
 #endif

@@ -54,7 +54,7 @@ static inline void kitted_start(struct kitted *kitted, size_t messages, size_t l
 
 static inline void kitted_fault(struct kitted *kitted, const char *text) {
     poplin_error error;
-    if (poplin_testkit_add_fault_text(kitted->kit, text, &error) != POPLIN_OK)
+    if (poplin_testkit_add_fault_text(kitted->kit, text, NULL, &error) != POPLIN_OK)
         fail_msg("%s: %s", text, error.reason);
 }
 

@@ -102,10 +102,14 @@ static inline poplin_record *tapped_record(poplin_testkit *kit, size_t index) {
     return record;
 }
 
-static inline void tapped_fault(poplin_testkit *kit, const char *text) {
+/* The id of a fault that is added. */
+static inline uint64_t tapped_fault(poplin_testkit *kit, const char *text) {
+    poplin_fault_handle handle;
     poplin_error error;
-    if (poplin_testkit_add_fault_text(kit, text, &error) != POPLIN_OK)
+    if (poplin_testkit_add_fault_text(kit, text, &handle, &error) != POPLIN_OK)
         fail_msg("%s: %s", text, error.reason);
+    free(handle.name);
+    return handle.id;
 }
 
 #endif

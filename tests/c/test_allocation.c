@@ -34,10 +34,22 @@ static int submit_many(poplin_client *client) {
     return status == POPLIN_OK ? poplin_client_retr_all(client, wanted, COUNT_OF(wanted), 50) : status;
 }
 
-static const struct {
+static int open_with_token(poplin_client *client) {
+    const poplin_credentials credentials = {.user = SLICE("alice"), .token = SLICE("token"), .authorize = SLICE("bob")};
+
+    return poplin_client_open(client, &credentials, 1);
+}
+
+static int log_in(poplin_client *client) {
+    return poplin_client_login(client, &(poplin_credentials){.user = SLICE("alice"), .password = SLICE("secret")}, 2);
+}
+
+struct exchange {
     int (*host)(poplin_client *client);
     const char *server;
-} exchanges[] = {
+};
+
+static const struct exchange exchanges[] = {
     {open_and_log_in, "+OK hi\r\n"},
     {NULL, "+OK\r\nSTLS\r\nPIPELINING\r\n.\r\n"},
     {NULL, "+OK begin\r\n"},
@@ -46,6 +58,21 @@ static const struct {
     {NULL, "+OK welcome\r\n"},
     {NULL, "+OK\r\nPIPELINING\r\n.\r\n"},
     {submit_many, "+OK\r\n1 1\r\n5000 1\r\n.\r\n"},
+};
+
+static const struct exchange logins[] = {
+    {open_with_token, "+OK hi <1@b>\r\n"},
+    {NULL, "+OK\r\nSASL XOAUTH2 CRAM-MD5\r\n.\r\n"},
+    {NULL, "+ e30=\r\n"}, /* {} */
+    {NULL, "-ERR no\r\n"},
+    {log_in, "+ PGFAYj4=\r\n"},
+    {NULL, "-ERR no\r\n"},
+};
+
+/* What is offered fits none; what the error would say has to be gathered. */
+static const struct exchange passed_over[] = {
+    {open_with_token, "+OK hi\r\n"},
+    {NULL, "+OK\r\nSASL PLAIN SCRAM-SHA-1 X-A-MECHANISM\r\n.\r\n"},
 };
 
 static int pull(poplin_client *client) {
@@ -59,10 +86,10 @@ static int pull(poplin_client *client) {
 }
 
 /* What the server says is cut in two, so that lines have to be kept. */
-static int exchange(poplin_client *client, size_t index) {
-    const char *text = exchanges[index].server, *data;
+static int exchange(poplin_client *client, const struct exchange *exchanged) {
+    const char *text = exchanged->server, *data;
     size_t size, half = strlen(text) - 1;
-    int status = exchanges[index].host != NULL ? exchanges[index].host(client) : POPLIN_OK;
+    int status = exchanged->host != NULL ? exchanged->host(client) : POPLIN_OK;
 
     if (status < 0)
         return status;
@@ -76,24 +103,62 @@ static int exchange(poplin_client *client, size_t index) {
     return status;
 }
 
+static int converse(const poplin_client_config *config, const struct exchange *played, size_t count) {
+    poplin_client *client = NULL;
+    int status = poplin_client_new(config, &client);
+
+    for (size_t i = 0; status == POPLIN_OK && i < count; i++)
+        status = exchange(client, &played[i]);
+    poplin_client_free(client);
+    return status;
+}
+
 static int play_client(void) {
     poplin_client_config config;
-    poplin_client *client = NULL;
 
     poplin_client_config_init(&config);
     config.tls = POPLIN_TLS_STLS;
-    int status = poplin_client_new(&config, &client);
+    return converse(&config, exchanges, COUNT_OF(exchanges));
+}
 
-    for (size_t i = 0; status == POPLIN_OK && i < COUNT_OF(exchanges); i++)
-        status = exchange(client, i);
-    poplin_client_free(client);
-    return status;
+static poplin_client_config on_a_protected_link(const char *mechanisms) {
+    poplin_client_config config;
+
+    poplin_client_config_init(&config);
+    config.tls = POPLIN_TLS_NEVER;
+    config.link_protected = true;
+    config.mechanisms = mechanisms;
+    config.host = "mail.example.org";
+    return config;
+}
+
+static int play_logins(void) {
+    const poplin_client_config config = on_a_protected_link("CRAM-MD5 XOAUTH2");
+
+    return converse(&config, logins, COUNT_OF(logins));
+}
+
+static int play_apop(void) {
+    static const struct exchange apop[] = {{NULL, "+OK hi <1@b>\r\n"}, {log_in, "-ERR no\r\n"}};
+    const poplin_client_config config = on_a_protected_link("APOP");
+
+    return converse(&config, apop, COUNT_OF(apop));
+}
+
+static int play_passed_over(void) {
+    const poplin_client_config config = on_a_protected_link(NULL);
+    int status = converse(&config, passed_over, COUNT_OF(passed_over));
+
+    return status == POPLIN_ERR_UNSUPPORTED ? POPLIN_OK : status;
 }
 
 /* holds: T-API-5 C */
 static void client_tells_that_memory_ran_out(void **state) {
     (void)state;
     assert_told_at_each_allocation(play_client);
+    assert_told_at_each_allocation(play_logins);
+    assert_told_at_each_allocation(play_apop);
+    assert_told_at_each_allocation(play_passed_over);
 }
 
 /* ---- the session ---- */

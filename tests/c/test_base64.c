@@ -41,7 +41,7 @@ static void vectors_of_rfc_4648(void **state) {
     }
 }
 
-/* holds: POP-AUTH-13 S, T-SASL-4 S (VEC-B64-1) */
+/* holds: POP-AUTH-13 S, T-SASL-4 S, VEC-B64-1 B */
 static void what_is_not_base64_is_refused_and_leaves_no_trace(void **state) {
     const poplin_slice rows[] = {SLICE("=AAA"),  SLICE("AAA=BBB"), SLICE("AAA"),      SLICE("AA AA"),
                                  SLICE("AAAA="), SLICE("QR=="),    SLICE("QUJ="),     SLICE("===="),

@@ -114,6 +114,15 @@ static void open_with_long_password(poplin_client *client) {
     assert_int_equal(poplin_client_open(client, &credentials, 1), POPLIN_OK);
 }
 
+static void open_with_token(poplin_client *client) {
+    poplin_credentials credentials = {.user = {"alice", 5}, .token = {"token", 5}};
+    assert_int_equal(poplin_client_open(client, &credentials, 1), POPLIN_OK);
+}
+
+static void log_in_again(poplin_client *client) {
+    assert_int_equal(poplin_client_login(client, &alice, 2), POPLIN_OK);
+}
+
 static void tls_stands(poplin_client *client) {
     assert_int_equal(poplin_client_tls(client, &(poplin_tls_facts){.verified = true}), POPLIN_OK);
 }
@@ -150,6 +159,12 @@ static void quit(poplin_client *client) {
 
 static poplin_client_config usual(void) {
     return protected_config();
+}
+
+static poplin_client_config old_mechanisms(void) {
+    poplin_client_config config = protected_config();
+    config.mechanisms = "CRAM-MD5 LOGIN XOAUTH2";
+    return config;
 }
 
 static poplin_client_config small_window(void) {
@@ -238,6 +253,28 @@ static void session_with_stls_and_two_line_auth(void **state) {
     assert_same_however_cut(&(struct recording){"STLS", with_stls, exchanges, COUNT_OF(exchanges), true}, "CLOSED\n");
 }
 
+static void sessions_with_challenges(void **state) {
+    (void)state;
+    const struct exchange exchanges[] = {
+        {open_with_token, SLICE("+OK hello\r\n")},
+        {NULL, SLICE("+OK\r\nSASL CRAM-MD5\r\nSASL XOAUTH2\r\nRESP-CODES\r\n.\r\n")},
+        {NULL, SLICE("+ eyJzdGF0dXMiOiI0MDEifQ==\r\n")},
+        {NULL, SLICE("-ERR [AUTH] no\r\n")},
+        {log_in_again, SLICE("+ PGFAYj4=\r\n")},
+        {NULL, SLICE("+OK in\r\n")},
+        {quit, SLICE("+OK\r\n")},
+    };
+    assert_same_however_cut(&(struct recording){"challenges", old_mechanisms, exchanges, COUNT_OF(exchanges), true},
+                            "OPENED #2 OK: in\nREPLY");
+    const struct exchange cancelled[] = {
+        {open_and_log_in, SLICE("+OK hello\r\n")}, {NULL, SLICE("+OK\r\nSASL LOGIN\r\n.\r\n")},
+        {NULL, SLICE("+ VXNlcm5hbWU6\r\n")},       {NULL, SLICE("+ not base64\r\n")},
+        {NULL, SLICE("-ERR cancelled\r\n")},
+    };
+    assert_same_however_cut(&(struct recording){"cancelled", old_mechanisms, cancelled, COUNT_OF(cancelled), false},
+                            "FAILED PROTOCOL, AUTH");
+}
+
 /* The server knows all answers before the window lets the questions out: only what is in flight may be lent. */
 static void session_with_small_window(void **state) {
     (void)state;
@@ -320,6 +357,7 @@ int main(void) {
         cmocka_unit_test(session_with_pipelining),
         cmocka_unit_test(session_one_by_one),
         cmocka_unit_test(session_with_stls_and_two_line_auth),
+        cmocka_unit_test(sessions_with_challenges),
         cmocka_unit_test(session_with_small_window),
         cmocka_unit_test(bad_replies_fail_alike),
         cmocka_unit_test(bad_listings_fail_alike),

@@ -295,7 +295,7 @@ static void random_contents_come_back_as_counted(void **state) {
     }
 }
 
-/* holds: POP-ML-2 S, POP-SIZE-2 S (VEC-STUFF-1) */
+/* holds: POP-ML-2 S, POP-SIZE-2 S, VEC-STUFF-1 S */
 static void the_vector(void **state) {
     const poplin_slice stored = SLICE("From: a@b\r\n\r\n.\r\n..x\r\nline\r\n");
     const poplin_slice wire = SLICE("From: a@b\r\n\r\n..\r\n...x\r\nline\r\n.\r\n");

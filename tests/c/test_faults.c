@@ -167,10 +167,10 @@ static void what_makes_no_sense_is_refused_in_words(void **state) {
     for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         poplin_error error = {0};
 
-        assert_int_equal(poplin_faults_add_text(faults, refusals[i].text, &error), refusals[i].status);
+        assert_int_equal(poplin_faults_add_text(faults, refusals[i].text, NULL, &error), refusals[i].status);
         assert_string_equal(error.reason, refusals[i].reason);
         assert_int_equal(error.status, refusals[i].status);
-        assert_int_equal(poplin_faults_add_text(faults, refusals[i].text, NULL), refusals[i].status);
+        assert_int_equal(poplin_faults_add_text(faults, refusals[i].text, NULL, NULL), refusals[i].status);
     }
     assert_null(choose(faults, &(struct scene){.line = "RETR 1"}));
     poplin_faults_free(faults);
@@ -193,20 +193,19 @@ static void no_text_has_too_many_settings(void **state) {
 static void settings_are_taken_as_octets(void **state) {
     const poplin_setting settings[] = {{"raw", SLICE("a\0b \"c\"\r\n")}, {"times", SLICE("2")}};
     poplin_faults *faults = poplin_faults_new();
+    poplin_fault_handle handle;
     struct outcome outcome;
 
     (void)state;
-    assert_null(poplin_faults_newest(faults));
-    assert_int_equal(poplin_faults_add(faults, "noop", settings, COUNT_OF(settings), NULL), POPLIN_OK);
-    const char *name = poplin_faults_newest(faults);
-
-    assert_string_equal(name, "NOOP times=2 raw=\"a\\x00b \\\"c\\\"\\r\\n\"");
+    assert_int_equal(poplin_faults_add(faults, "noop", settings, COUNT_OF(settings), &handle, NULL), POPLIN_OK);
+    assert_string_equal(handle.name, "NOOP times=2 raw=\"a\\x00b \\\"c\\\"\\r\\n\"");
     act(faults, &(struct scene){.line = "NOOP"}, SLICE(""), 0, &outcome);
     assert_seen(&outcome, SLICE("(skipped)a\0b \"c\"\r\n"));
-    assert_string_equal(outcome.names, name);
-    assert_int_equal(poplin_faults_fired(faults, name), 1);
-    assert_int_equal(poplin_faults_add(faults, NULL, settings, COUNT_OF(settings), NULL), POPLIN_OK);
+    assert_string_equal(outcome.names, handle.name);
+    assert_int_equal(poplin_faults_fired(faults, handle.id), 1);
+    assert_int_equal(poplin_faults_add(faults, NULL, settings, COUNT_OF(settings), NULL, NULL), POPLIN_OK);
     poplin_faults_free(faults);
+    free(handle.name);
 }
 
 /* ---- conditions ---- */
@@ -246,12 +245,13 @@ static void conditions_are_held_against_the_occasion(void **state) {
     for (size_t i = 0; i < COUNT_OF(conditions); i++) {
         poplin_faults *faults = poplin_faults_new();
 
-        add_fault(faults, conditions[i].fault);
+        uint64_t id = add_fault(faults, conditions[i].fault);
+
         if (!takes_effect(faults, &conditions[i].fits))
             fail_msg("%s: not with %s", conditions[i].fault, conditions[i].fits.line);
         if (takes_effect(faults, &conditions[i].does_not))
             fail_msg("%s: with %s", conditions[i].fault, conditions[i].does_not.line);
-        assert_int_equal(poplin_faults_fired(faults, conditions[i].fault), 1);
+        assert_int_equal(poplin_faults_fired(faults, id), 1);
         poplin_faults_free(faults);
     }
 }
@@ -329,30 +329,56 @@ static void chance_without_a_seed_is_each_faults_own(void **state) {
 
 /* ---- names ---- */
 
-static void faults_are_removed_by_name(void **state) {
+/* Each of them is known by an id, whatever others are called. */
+static void faults_of_one_name_are_told_apart(void **state) {
     poplin_faults *faults = poplin_faults_new();
     const struct scene noop = {.line = "NOOP"};
     struct outcome outcome;
+    uint64_t fired = 77;
 
     (void)state;
-    add_fault(faults, "NOOP append=a name=one");
-    add_fault(faults, "NOOP append=b");
-    add_fault(faults, "NOOP append=c name=one");
-    act(faults, &noop, SLICE("+OK\r\n"), 0, &outcome);
-    assert_seen(&outcome, SLICE("+OK\r\nabc"));
-    assert_string_equal(outcome.names, "one, NOOP append=b");
-    assert_int_equal(poplin_faults_fired(faults, "one"), 2);
+    uint64_t first = add_fault(faults, "NOOP append=a name=one"), second = add_fault(faults, "NOOP append=b");
+    uint64_t third = add_fault(faults, "NOOP append=c name=one"), fourth = add_fault(faults, "NOOP append=b times=1");
 
-    assert_int_equal(poplin_faults_remove(faults, "two"), POPLIN_ERR_STATE);
-    assert_int_equal(poplin_faults_remove(faults, "one"), POPLIN_OK);
-    assert_int_equal(poplin_faults_remove(faults, "one"), POPLIN_ERR_STATE);
-    assert_int_equal(poplin_faults_fired(faults, "one"), 0);
     act(faults, &noop, SLICE("+OK\r\n"), 0, &outcome);
-    assert_seen(&outcome, SLICE("+OK\r\nb"));
+    assert_seen(&outcome, SLICE("+OK\r\nabcb"));
+    assert_string_equal(outcome.names, "one, NOOP append=b, NOOP times=1 append=b");
+    assert_int_equal(poplin_faults_remove(faults, third, &fired), POPLIN_OK);
+    assert_int_equal(fired, 1);
+    act(faults, &noop, SLICE("+OK\r\n"), 0, &outcome);
+    assert_seen(&outcome, SLICE("+OK\r\nab"));
+    assert_int_equal(poplin_faults_fired(faults, first), 2);
+    assert_int_equal(poplin_faults_fired(faults, second), 2);
+    assert_int_equal(poplin_faults_fired(faults, third), 0);
+    assert_int_equal(poplin_faults_fired(faults, fourth), 1);
+    poplin_faults_free(faults);
+}
+
+/* An id is never used again, so that nobody removes what another has added. */
+static void faults_are_removed_once(void **state) {
+    poplin_faults *faults = poplin_faults_new();
+    const struct scene noop = {.line = "NOOP"};
+    struct outcome outcome;
+    uint64_t fired = 77;
+
+    (void)state;
+    uint64_t first = add_fault(faults, "NOOP append=a");
+
+    assert_int_equal(poplin_faults_remove(faults, first + 1, &fired), POPLIN_ERR_STATE);
+    assert_int_equal(poplin_faults_remove(faults, first, NULL), POPLIN_OK);
+    uint64_t second = add_fault(faults, "NOOP append=a");
+
+    assert_int_not_equal(first, second);
+    assert_int_equal(poplin_faults_remove(faults, first, &fired), POPLIN_ERR_STATE);
+    assert_int_equal(fired, 77);
+    act(faults, &noop, SLICE("+OK\r\n"), 0, &outcome);
+    assert_seen(&outcome, SLICE("+OK\r\na"));
 
     poplin_faults_clear(faults);
     act(faults, &noop, SLICE("+OK\r\n"), 0, &outcome);
     assert_seen(&outcome, SLICE("+OK\r\n"));
+    add_fault(faults, "NOOP append=a");
+    assert_int_equal(poplin_faults_remove(faults, second, NULL), POPLIN_ERR_STATE);
     poplin_faults_free(faults);
 }
 
@@ -384,7 +410,8 @@ int main(void) {
         cmocka_unit_test(counters_say_when_and_how_often),
         cmocka_unit_test(chance_is_repeated_by_its_seed),
         cmocka_unit_test(chance_without_a_seed_is_each_faults_own),
-        cmocka_unit_test(faults_are_removed_by_name),
+        cmocka_unit_test(faults_of_one_name_are_told_apart),
+        cmocka_unit_test(faults_are_removed_once),
         cmocka_unit_test(a_play_outlives_its_fault),
     };
 

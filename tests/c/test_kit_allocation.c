@@ -69,7 +69,7 @@ static int play(void) {
     if (status == POPLIN_OK)
         status = poplin_testkit_add_secret(kit, SLICE("p\xC3\xA9p\xC3\xA9"));
     if (status == POPLIN_OK)
-        status = poplin_testkit_add_fault_text(kit, "NOOP status=\"+OK secret\"", NULL);
+        status = poplin_testkit_add_fault_text(kit, "NOOP status=\"+OK secret\"", NULL, NULL);
     if (status == POPLIN_OK)
         status = play_session(kit);
     if (status == POPLIN_OK)

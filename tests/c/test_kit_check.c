@@ -156,6 +156,26 @@ static void test_order(void **state) {
     expect(poplin_record_check_order(look(), LIST_OF("STLS")), "  in order came: none\n");
 }
 
+/* What was not written down any more is judged by what is known of it. */
+static void test_what_came_behind_the_last_exchange_that_is_kept(void **state) {
+    poplin_testkit *brief = tapped_kit(10, 3);
+    void *session = tapped_open(brief);
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        tapped_say(session, "CAPA", "+OK\r\n.\r\n");
+    tapped_say(session, "PASS secret", "+OK\r\n");
+    record = tapped_record(brief, 0);
+    expect(poplin_record_check_quit(record), "it was never said");
+    expect(poplin_record_check_no_cleartext_secret(record), "expected no secret to cross without TLS\n"
+                                                            "  commands of exchanges that are not kept: 1\n");
+    poplin_record_free(record);
+    tapped_quit(session);
+    record = tapped_record(brief, 0);
+    expect(poplin_record_check_quit(record), NULL);
+    tapped_close(tap);
+    poplin_testkit_free(brief);
+}
+
 /* ---- the transcript ---- */
 
 static void expect_transcript(const char *expected) {
@@ -246,6 +266,7 @@ int main(void) {
         CHECK_TEST(test_no_cleartext_secret),
         CHECK_TEST(test_no_secret_in_clear_under_tls),
         CHECK_TEST(test_order),
+        CHECK_TEST(test_what_came_behind_the_last_exchange_that_is_kept),
         CHECK_TEST(test_transcript),
         CHECK_TEST(test_transcript_of_many_lines),
         CHECK_TEST(test_an_explanation_shows_beginning_and_end_of_a_long_session),

@@ -3,7 +3,7 @@
  */
 #include "tapped.h"
 
-#include "testkit/secrets.h"
+#include "testkit/kit.h"
 
 /* ---- on the way out ---- */
 
@@ -193,18 +193,38 @@ static void test_exchanges_beyond_the_limit_are_counted(void **state) {
     poplin_testkit_free(kit);
 }
 
+/* holds: T-RES-4 S */
+static void test_a_client_that_never_stops_does_not_fill_the_log(void **state) {
+    poplin_testkit *kit = tapped_kit(10, 3);
+    void *tap = tapped_open(kit);
+    (void)state;
+    tapped_fault(kit, "NOOP append=x");
+    for (int i = 0; i < 3; i++)
+        tapped_say(tap, "NOOP", "+OK\r\n");
+    const poplin_logged_session *session = poplin_log_find(&kit->log, 1);
+    size_t words = session->words.size, said = session->said.size;
+    for (int i = 0; i < 1000; i++) {
+        tapped_say(tap, "NOOP", "+OK\r\n");
+        tapped_say(tap, "DELE 1", "-ERR\r\n");
+    }
+    assert_int_equal(session->words.size, words);
+    assert_int_equal(session->said.size, said);
+    tapped_close(tap);
+    poplin_testkit_free(kit);
+}
+
 static void test_a_reset_forgets_all_but_open_sessions(void **state) {
     poplin_testkit *kit = tapped_kit(10, 10);
     void *open = tapped_open(kit);
     void *answered = tapped_open(kit);
     (void)state;
-    tapped_fault(kit, "NOOP reply=\"+OK fault\" name=f");
+    uint64_t fault = tapped_fault(kit, "NOOP reply=\"+OK fault\"");
     tapped_end(answered, POPLIN_LEFT);
     poplin_testkit_reset(kit);
     tapped_close(answered);
     expect_numbers(kit, 0, (const uint64_t[]){1}, 1);
     tapped_say(open, "NOOP", "+OK\r\n");
-    assert_int_equal(poplin_testkit_remove(kit, "f"), POPLIN_ERR_STATE);
+    assert_int_equal(poplin_testkit_remove(kit, fault, NULL), POPLIN_ERR_STATE);
     void *later = tapped_open(kit);
     expect_numbers(kit, 0, (const uint64_t[]){1, 3}, 2);
     tapped_quit(open);
@@ -349,6 +369,7 @@ int main(void) {
         cmocka_unit_test(test_rset_takes_marks_back_only_where_it_was_done),
         cmocka_unit_test(test_the_oldest_ended_sessions_go_first),
         cmocka_unit_test(test_exchanges_beyond_the_limit_are_counted),
+        cmocka_unit_test(test_a_client_that_never_stops_does_not_fill_the_log),
         cmocka_unit_test(test_a_reset_forgets_all_but_open_sessions),
         cmocka_unit_test(test_lines_are_shown_as_they_were),
         cmocka_unit_test(test_long_replies_are_cut),

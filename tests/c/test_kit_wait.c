@@ -87,14 +87,16 @@ static void *meddle(void *argument) {
     poplin_testkit *kit = argument;
     for (int i = 0; i < MEDDLINGS; i++) {
         poplin_record *record = NULL;
-        if (poplin_testkit_add_fault_text(kit, "NOOP status=\"+OK fault\" name=meddled", NULL) != POPLIN_OK)
+        poplin_fault_handle handle;
+        if (poplin_testkit_add_fault_text(kit, "NOOP status=\"+OK fault\"", &handle, NULL) != POPLIN_OK)
             return "no fault was added";
+        free(handle.name);
         (void)poplin_testkit_add_secret(kit, SLICE("secret"));
-        (void)poplin_testkit_fired(kit, "meddled");
+        (void)poplin_testkit_fired(kit, handle.id);
         if (poplin_testkit_record(kit, 0, &record) == POPLIN_OK)
             free(poplin_record_transcript(record));
         poplin_record_free(record);
-        (void)poplin_testkit_remove(kit, "meddled");
+        (void)poplin_testkit_remove(kit, handle.id, NULL);
         if (i % 16 == 0)
             poplin_testkit_reset(kit);
     }
@@ -118,6 +120,33 @@ static void test_everybody_at_once(void **state) {
         assert_int_equal(pthread_join(threads[i], &complaint), 0);
         assert_null(complaint);
     }
+    poplin_testkit_free(kit);
+}
+
+/* What a server on another thread does, while this one stands in its loop. */
+static void *connect_and_quit(void *argument) {
+    tapped_quit(tapped_open(argument));
+    return NULL;
+}
+
+static void test_a_loop_is_woken(void **state) {
+    poplin_testkit *kit = tapped_kit(100, 10);
+    poplin_loop *loop;
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(poplin_loop_new(&loop), POPLIN_OK);
+    poplin_testkit_wake(kit, loop);
+    (void)alarm(60);
+    for (size_t i = 1; i <= 100; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, connect_and_quit, kit), 0);
+        while (count_sessions(kit) < i)
+            assert_int_equal(poplin_loop_step(loop, -1), POPLIN_OK);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    (void)alarm(0);
+    poplin_testkit_wake(kit, NULL);
+    poplin_loop_free(loop);
+    tapped_quit(tapped_open(kit));
     poplin_testkit_free(kit);
 }
 
@@ -147,6 +176,7 @@ int main(void) {
         cmocka_unit_test(test_what_was_not_seen_is_not_waited_for),
         cmocka_unit_test(test_no_wake_up_is_lost),
         cmocka_unit_test(test_everybody_at_once),
+        cmocka_unit_test(test_a_loop_is_woken),
         cmocka_unit_test(test_a_signal_breaks_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

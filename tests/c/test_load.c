@@ -62,28 +62,30 @@ static void make_folder(const struct fixture *fixture, const char *name) {
     assert_int_equal(mkdir(path_of(fixture, name), 0700), 0);
 }
 
-static int load(struct fixture *fixture, const char *name, size_t *count) {
-    return poplin_memory_load(fixture->memory, ALICE, path_of(fixture, name), count, &fixture->error);
+static int load(struct fixture *fixture, const char *name, poplin_memory_list **delivered) {
+    return poplin_memory_load(fixture->memory, ALICE, path_of(fixture, name), delivered, &fixture->error);
 }
 
-/* Loads name, which adds these messages and no others, each a string; ended by NULL. */
+/* Loads name, which adds these messages and no others, each a string; ended by NULL. What is given back is them. */
 static void expect_loaded(struct fixture *fixture, const char *name, const char *const *messages) {
-    size_t before = poplin_memory_count(fixture->memory, ALICE);
-    size_t count = 77, expected = 0;
-    poplin_memory_list *list;
-    if (load(fixture, name, &count) != POPLIN_OK)
+    size_t before = poplin_memory_count(fixture->memory, ALICE), expected = 0;
+    poplin_memory_list *delivered, *list;
+    if (load(fixture, name, &delivered) != POPLIN_OK)
         fail_msg("%s: %s", name, fixture->error.reason);
     while (messages[expected] != NULL)
         expected++;
-    assert_int_equal(count, expected);
+    assert_int_equal(poplin_memory_list_count(delivered), expected);
     assert_int_equal(poplin_memory_list_new(fixture->memory, ALICE, &list), POPLIN_OK);
     assert_int_equal(poplin_memory_list_count(list), before + expected);
     for (size_t i = 0; i < expected; i++) {
-        poplin_slice data = poplin_memory_list_get(list, before + i).data;
+        poplin_memory_message message = poplin_memory_list_get(delivered, i);
+        poplin_slice data = message.data;
         if (data.size != strlen(messages[i]) || memcmp(data.data, messages[i], data.size) != 0)
             fail_msg("message %zu is \"%.*s\", not \"%s\"", i, (int)data.size, data.data, messages[i]);
+        assert_string_equal(message.unique_id, poplin_memory_list_get(list, before + i).unique_id);
     }
-    poplin_memory_list_free(fixture->memory, list);
+    poplin_memory_list_free(delivered);
+    poplin_memory_list_free(list);
 }
 
 #define EXPECT_LOADED(fixture, name, ...) expect_loaded(fixture, name, (const char *const[]){__VA_ARGS__, NULL})
@@ -91,14 +93,14 @@ static void expect_loaded(struct fixture *fixture, const char *name, const char 
 /* It fails so, says why, and delivers nothing. */
 static void expect_failure(struct fixture *fixture, const char *name, int status, const char *reason) {
     size_t before = poplin_memory_count(fixture->memory, ALICE);
-    size_t count = 77;
-    assert_int_equal(load(fixture, name, &count), status);
+    poplin_memory_list *delivered = NULL;
+    assert_int_equal(load(fixture, name, &delivered), status);
     assert_int_equal(fixture->error.status, status);
     assert_string_equal(fixture->error.doing, "loading mail");
     if (strstr(fixture->error.reason, reason) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", fixture->error.reason, reason);
     assert_int_equal(poplin_memory_load(fixture->memory, ALICE, path_of(fixture, name), NULL, NULL), status);
-    assert_int_equal(count, 77);
+    assert_null(delivered);
     assert_int_equal(poplin_memory_count(fixture->memory, ALICE), before);
 }
 
@@ -129,7 +131,7 @@ static void a_file_may_hold_any_octet_and_be_longer_than_a_read(void **state) {
     poplin_slice data = poplin_memory_list_get(list, 0).data;
     assert_int_equal(data.size, SIZE);
     assert_memory_equal(data.data, octets, SIZE);
-    poplin_memory_list_free(fixture->memory, list);
+    poplin_memory_list_free(list);
     free(octets);
 }
 
@@ -173,18 +175,16 @@ static void an_mbox_may_be_longer_than_a_read(void **state) {
     for (int i = 0; i < MESSAGES; i++)
         end += sprintf(end, "From somebody\n>From %.*s\n%s", i, body, i + 1 < MESSAGES ? "\n" : "");
     write_slice(fixture, "mbox", (poplin_slice){mbox, (size_t)(end - mbox)});
-    size_t count;
-    assert_int_equal(load(fixture, "mbox", &count), POPLIN_OK);
-    assert_int_equal(count, MESSAGES);
     poplin_memory_list *list;
-    assert_int_equal(poplin_memory_list_new(fixture->memory, ALICE, &list), POPLIN_OK);
+    assert_int_equal(load(fixture, "mbox", &list), POPLIN_OK);
+    assert_int_equal(poplin_memory_list_count(list), MESSAGES);
     for (size_t i = 0; i < MESSAGES; i++) {
         poplin_slice data = poplin_memory_list_get(list, i).data;
         assert_int_equal(data.size, strlen("From \n") + i);
         assert_memory_equal(data.data, "From xxx", i < 3 ? strlen("From ") : strlen("From xxx"));
         assert_int_equal(data.data[data.size - 1], '\n');
     }
-    poplin_memory_list_free(fixture->memory, list);
+    poplin_memory_list_free(list);
     free(mbox);
 }
 
@@ -224,9 +224,10 @@ static void a_maildir_is_read_cur_before_new(void **state) {
 
 static void an_empty_folder_is_no_failure(void **state) {
     struct fixture *fixture = *state;
-    size_t count = 77;
-    assert_int_equal(load(fixture, "", &count), POPLIN_OK);
-    assert_int_equal(count, 0);
+    poplin_memory_list *delivered;
+    assert_int_equal(load(fixture, "", &delivered), POPLIN_OK);
+    assert_int_equal(poplin_memory_list_count(delivered), 0);
+    poplin_memory_list_free(delivered);
 }
 
 /* ---- failures ---- */

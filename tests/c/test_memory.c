@@ -354,8 +354,8 @@ static void test_a_list_stays_as_it_was_taken(void **state) {
     assert_int_equal(first.data.size, 4);
     assert_memory_equal(first.data.data, "one\n", 4);
     assert_memory_equal(poplin_memory_list_get(list, 1).data.data, "two", 3);
-    poplin_memory_list_free(fixture->memory, list);
-    poplin_memory_list_free(fixture->memory, NULL);
+    poplin_memory_list_free(list);
+    poplin_memory_list_free(NULL);
 }
 
 int main(void) {

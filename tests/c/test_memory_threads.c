@@ -35,7 +35,7 @@ static void read_list(struct worker *worker, poplin_slice user) {
         poplin_memory_message message = poplin_memory_list_get(list, i);
         worker->wrong += message.data.size == 0 || message.data.data[0] != 'm' || message.unique_id[0] == '\0';
     }
-    poplin_memory_list_free(worker->memory, list);
+    poplin_memory_list_free(list);
 }
 
 /* Delivers to alice, and takes away what was delivered some rounds ago, unless a session was quicker. */

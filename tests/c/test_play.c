@@ -123,8 +123,11 @@ static void without_a_fault_nothing_is_touched(void **state) {
         for (size_t i = 0; i < COUNT_OF(lines); i++)
             assert_null(choose(faults, &(struct scene){.line = lines[i], .pipelined = true, .session = 1}));
         for (const poplin_profile *quirk = poplin_testkit_quirks(); quirk->name != NULL; quirk++) {
-            assert_int_equal(poplin_faults_add_profile(faults, quirk->name, NULL), POPLIN_OK);
-            assert_int_equal(poplin_faults_remove(faults, quirk->name), POPLIN_OK);
+            poplin_fault_handle handle;
+
+            assert_int_equal(poplin_faults_add_profile(faults, quirk->name, &handle, NULL), POPLIN_OK);
+            assert_int_equal(poplin_faults_remove(faults, handle.id, NULL), POPLIN_OK);
+            free(handle.name);
         }
         add_fault(faults, "XTND raw=\"\\x00\"");
     }

@@ -106,11 +106,15 @@ static const struct {
      SLICE("+OK\r\nPIPELINING\r\nUIDL\r\nSTLS\r\nUSER\r\nSASL PLAIN LOGIN CRAM-MD5\r\n.\r\n")},
 };
 
-static void add_profile(poplin_faults *faults, const char *name) {
+static uint64_t add_profile(poplin_faults *faults, const char *name) {
+    poplin_fault_handle handle;
     poplin_error error = {0};
 
-    if (poplin_faults_add_profile(faults, name, &error) != POPLIN_OK)
+    if (poplin_faults_add_profile(faults, name, &handle, &error) != POPLIN_OK)
         fail_msg("%s: %s", name, error.reason);
+    assert_string_equal(handle.name, name);
+    free(handle.name);
+    return handle.id;
 }
 
 static void each_does_what_its_name_says(void **state) {
@@ -136,14 +140,13 @@ static void assert_all_fire(const poplin_profile *profile) {
         poplin_faults *faults = poplin_faults_new();
         struct outcome outcome;
 
-        add_fault(faults, profile->faults[i]);
+        uint64_t id = add_fault(faults, profile->faults[i]);
+
         for (size_t j = 0; j < COUNT_OF(rows); j++)
             if (strcmp(rows[j].profile, profile->name) == 0)
                 act(faults, &rows[j].scene, rows[j].reply, 0, &outcome);
-        const char *name = poplin_faults_newest(faults);
-
-        if (poplin_faults_fired(faults, name) == 0)
-            fail_msg("%s: no row for %s", profile->name, name);
+        if (poplin_faults_fired(faults, id) == 0)
+            fail_msg("%s: no row for %s", profile->name, profile->faults[i]);
         poplin_faults_free(faults);
     }
 }
@@ -169,23 +172,24 @@ static void they_are_known_by_their_names(void **state) {
     struct outcome outcome;
 
     (void)state;
-    add_profile(faults, "doubled-cr");
+    uint64_t id = add_profile(faults, "doubled-cr");
+
     add_profile(faults, "first-dot-unstuffed");
-    assert_int_equal(poplin_faults_add_profile(faults, "doubled-cr", &error), POPLIN_ERR_STATE);
+    assert_int_equal(poplin_faults_add_profile(faults, "doubled-cr", NULL, &error), POPLIN_ERR_STATE);
     assert_string_equal(error.reason, "there is doubled-cr already: remove it first");
     act(faults, &(struct scene){.line = "RETR 1"}, SLICE(MAIL), 0, &outcome);
     assert_seen(&outcome, SLICE("+OK 11 octets\r\n.a\r\r\n\r\r\n..b\r\r\n.\r\n"));
     assert_string_equal(outcome.names, "doubled-cr, first-dot-unstuffed");
-    assert_int_equal(poplin_faults_fired(faults, "doubled-cr"), 1);
-    assert_int_equal(poplin_faults_remove(faults, "doubled-cr"), POPLIN_OK);
+    assert_int_equal(poplin_faults_fired(faults, id), 1);
+    assert_int_equal(poplin_faults_remove(faults, id, NULL), POPLIN_OK);
     act(faults, &(struct scene){.line = "TOP 1 1"}, SLICE(MAIL), 0, &outcome);
     assert_seen(&outcome, SLICE("+OK 11 octets\r\n.a\r\n\r\n..b\r\n.\r\n"));
 
-    assert_int_equal(poplin_faults_add_profile(faults, "doubled-rc", &error), POPLIN_ERR_UNSUPPORTED);
+    assert_int_equal(poplin_faults_add_profile(faults, "doubled-rc", NULL, &error), POPLIN_ERR_UNSUPPORTED);
     assert_string_equal(error.reason, "no quirk or attack 'doubled-rc': did you mean doubled-cr?");
-    assert_int_equal(poplin_faults_add_profile(faults, "stls-striped", &error), POPLIN_ERR_UNSUPPORTED);
+    assert_int_equal(poplin_faults_add_profile(faults, "stls-striped", NULL, &error), POPLIN_ERR_UNSUPPORTED);
     assert_string_equal(error.reason, "no quirk or attack 'stls-striped': did you mean stls-stripped?");
-    assert_int_equal(poplin_faults_add_profile(faults, "", &error), POPLIN_ERR_UNSUPPORTED);
+    assert_int_equal(poplin_faults_add_profile(faults, "", NULL, &error), POPLIN_ERR_UNSUPPORTED);
     assert_string_equal(error.reason, "no quirk or attack ''");
     poplin_faults_free(faults);
 }

@@ -154,7 +154,7 @@ static void test_no_way_back_to_clear(void **state) {
     raw_close(&raw);
 }
 
-/* holds: T-STLS-17 S, T-STLS-14 S, T-TLS-15 S */
+/* holds: T-STLS-14 S, T-TLS-15 S */
 static void test_clear_text_at_an_implicit_port(void **state) {
     struct served *served = *state;
     static const char *const said[] = {"CAPA\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\xff\xff"};

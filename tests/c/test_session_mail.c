@@ -268,7 +268,7 @@ static void listing_that_is_wrong_is_refused_and_told(void **state) {
     assert_int_equal(open_with(good, 2, &bad), POPLIN_OK);
 }
 
-/* holds: LIM-6 S, POP-LIST-3 S */
+/* holds: POP-LIST-3 S */
 static void large_maildrop(void **state) {
     enum { COUNT = 100000 };
     static char names[COUNT][8];

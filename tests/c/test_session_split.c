@@ -124,7 +124,7 @@ static void assert_same(struct record actual, struct record expected) {
     free_record(actual);
 }
 
-/* holds: POP-PIPE-1 S, T-FRM-5 S, T-STLS-2 S */
+/* holds: POP-PIPE-1 S, T-STLS-2 S */
 static void every_single_cut(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(streams); i++) {
@@ -137,7 +137,7 @@ static void every_single_cut(void **state) {
     }
 }
 
-/* holds: T-FRM-5 S, POP-GEN-16 S */
+/* holds: POP-GEN-16 S */
 static void octet_by_octet_and_at_random(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(streams); i++) {
@@ -194,7 +194,7 @@ static void meddle(struct host *host, const poplin_session_line *line) {
     }
 }
 
-/* holds: T-FRM-5 S, POP-PIPE-1 S */
+/* holds: POP-PIPE-1 S */
 static void watched_session_does_the_same(void **state) {
     static const struct way ways[] = {
         {.watched = true},
@@ -221,7 +221,7 @@ static void watched_session_does_the_same(void **state) {
     }
 }
 
-/* holds: T-FRM-5 S */
+/* holds: POP-PIPE-1 S */
 static void every_single_cut_of_a_watched_session(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(streams); i++) {

@@ -337,6 +337,22 @@ static void test_a_commit_that_is_asked_for_is_not_taken_back(void **state) {
     tapped_finish(&tapped, &raw);
 }
 
+/* What is pipelined behind it, the commit above all, is not carried out before the session ends. */
+static void test_nothing_is_done_behind_a_tap_that_failed(void **state) {
+    static const struct scene scenes[] = {{.at = "DELE", .failure = POPLIN_ERR_NOMEM}};
+    struct tapped tapped;
+    struct raw raw;
+    tapped_tap(&tapped, *state, CLEAR, scenes, COUNT_OF(scenes));
+    served_from_memory(tapped.served, 1);
+    tapped_login(&tapped, &raw);
+    raw_say(&raw, "DELE 1\r\nQUIT\r\n");
+    raw_expect_closed(&raw);
+    tapped_expect_log(&tapped, "command DELE",
+                      "command DELE 1 <1> ...\nreply \nended failed: the server's tap failed\n");
+    tapped_finish(&tapped, &raw);
+    assert_int_equal(served_count(tapped.served), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_a_tap_that_only_listens),
@@ -352,6 +368,7 @@ int main(void) {
         SERVED_TEST(test_the_end_before_the_commit),
         SERVED_TEST(test_the_end_after_the_commit),
         SERVED_TEST(test_a_commit_that_is_asked_for_is_not_taken_back),
+        SERVED_TEST(test_nothing_is_done_behind_a_tap_that_failed),
     };
     return cmocka_run_group_tests(tests, secure_set_up, secure_tear_down);
 }

@@ -458,8 +458,8 @@ static void test_a_child_tells_no_tap(void **state) {
     struct raw raw;
     tapped_tap(&tapped, *state, CLEAR, NULL, 0);
     served_from_memory(tapped.served, 0);
-    tapped_login(&tapped, &raw);
-    raw_settle(tapped.served->loop);
+    served_dial(tapped.served, &raw);
+    raw_expect(&raw, "+OK");
     pid_t child = fork();
     if (child == 0) {
         size_t before = tapped.script.size;

@@ -353,6 +353,28 @@ static void test_a_client_that_injects_commands_is_found_out(void **state) {
 
 #define KIT_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/*
+ * However small the pieces are in which a reply leaves, and however fast its client is: others get their turn.
+ * holds: T-RES-4 S
+ */
+static void test_a_trickle_without_pauses_is_interrupted(void **state) {
+    struct raw raw;
+    (void)state;
+    kitted_start(&kitted, 1, 2000);
+    kitted_fault(&kitted, "RETR trickle=1 every=0");
+    served_login(kitted.served, &raw);
+    raw_say(&raw, "RETR 1\r\n");
+    while (kitted_look(&kitted, 0)->exchange_count < 4)
+        served_step(kitted.served);
+    assert_in_range(kitted_look(&kitted, 0)->exchanges[3].octets, 1, 1000);
+    raw_expect(&raw, "+OK");
+    (void)raw_skip_lines(&raw);
+    raw_say(&raw, "QUIT\r\n");
+    raw_expect(&raw, "+OK");
+    assert_true(kitted_ended(&kitted, 0)->exchanges[3].complete);
+    raw_close(&raw);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_a_session_is_written_down),
@@ -368,6 +390,7 @@ int main(void) {
         KIT_TEST(test_faults_know_user_session_and_tls),
         KIT_TEST(test_stls_is_written_down),
         KIT_TEST(test_a_client_that_injects_commands_is_found_out),
+        KIT_TEST(test_a_trickle_without_pauses_is_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,7 +158,7 @@ static void a_warning_does_not_end_the_handshake(void **state) {
     raw_close(&raw);
 }
 
-/* holds: T-TLS-18 B */
+/* holds: T-TLS-18 C */
 static void small_and_empty_records_and_key_updates_are_progress(void **state) {
     (void)state;
     static const char *const PRIORITIES[] = {TLS13, TLS12};

@@ -22,13 +22,22 @@ struct run {
     bool opening; /* commands of the machine's own are under way */
     bool body;    /* the last event was a slice of a body */
     size_t in_flight, lines;
+    poplin_credentials login;
     char *lent;
     poplin_slice octets;   /* what is lent */
     poplin_buffer history; /* what came out */
     poplin_buffer sent;
 };
 
-static const poplin_credentials credentials = {.user = {"alice", 5}, .password = {"s3cr3t", 6}};
+/* What the host logs in with, and by: the mechanisms without a nonce of the client's own, which no second run repeats. */
+static const poplin_credentials logins[] = {
+    {.user = {"alice", 5}, .password = {"s3cr3t", 6}},
+    {.user = {"alice", 5}, .token = {"t0k3n", 5}},
+    {.user = {"alice", 5}, .password = {"s3cr3t", 6}, .authorize = {"bob", 3}},
+};
+static const char *const mechanisms[] = {
+    "USER PLAIN XOAUTH2 OAUTHBEARER", "LOGIN XOAUTH2", "CRAM-MD5", "APOP", "EXTERNAL", "ANONYMOUS OAUTHBEARER",
+};
 
 /* What a server might say. */
 static const char *const phrases[] = {
@@ -39,6 +48,9 @@ static const char *const phrases[] = {
     "+OK 2 uid\r\n",
     "+ \r\n",
     "+ YQ==\r\n",
+    "+ eyJzdGF0dXMiOiI0MDEifQ==\r\n",
+    "+OK <1@b>\r\n",
+    "+OK\r\nSASL XOAUTH2 CRAM-MD5 OAUTHBEARER EXTERNAL X-NEW\r\nSASL ANONYMOUS PLAIN LOGIN\r\n.\r\n",
     ".\r\n",
     "..\r\n",
     "\r\n",
@@ -164,7 +176,10 @@ static void check_sent(struct run *run, poplin_slice octets) {
                 !(run->config.tls == POPLIN_TLS_AUTO && run->config.link_protected);
 
     if (bare)
-        CHECK(!contains(octets, "PASS") && !contains(octets, "AUTH") && !contains(octets, "USER"));
+        CHECK(!contains(octets, "PASS") && !contains(octets, "AUTH") && !contains(octets, "USER") &&
+              !contains(octets, "APOP"));
+    CHECK(run->tls || run->config.link_protected || !contains(octets, "AUTH OAUTH"));
+    CHECK(run->tls || run->config.link_protected || !contains(octets, "AUTH XOAUTH"));
     for (const char *at = octets.data, *end = at + octets.size; octets.size > 0 && at < end; at++)
         if (*at == '\n') {
             CHECK(at > octets.data && at[-1] == '\r');
@@ -244,7 +259,7 @@ static void step(struct run *run) {
         }
         break;
     case 10:
-        run->opening |= poplin_client_login(run->client, &credentials, 7) == POPLIN_OK;
+        run->opening |= poplin_client_login(run->client, &run->login, 7) == POPLIN_OK;
         pull(run, run->idle ? 1 : SIZE_MAX);
         break;
     default:
@@ -271,6 +286,9 @@ static void configure(struct run *run) {
     config->max_message = (bits & 128) != 0 ? 0 : 40;
     config->window_commands = 1 + choose(&run->tape, 9);
     config->window_octets = 1 + take(&run->tape);
+    config->mechanisms = mechanisms[choose(&run->tape, COUNT_OF(mechanisms))];
+    config->two_step = flip(&run->tape);
+    run->login = logins[choose(&run->tape, COUNT_OF(logins))];
 }
 
 /* Goes straight to where the commands are. */
@@ -295,7 +313,7 @@ static void play(struct run *run) {
 
     run->opening = how > 0;
     if (run->opening)
-        CHECK(poplin_client_open(run->client, how > 1 ? &credentials : NULL, 1) == POPLIN_OK);
+        CHECK(poplin_client_open(run->client, how > 1 ? &run->login : NULL, 1) == POPLIN_OK);
     if (how == 3)
         log_in(run);
     while (run->tape.size > 0 && !run->over)

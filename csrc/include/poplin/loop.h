@@ -10,8 +10,8 @@
  * No host code runs inside libuv: its callbacks only note what happened, and step hands it out afterwards. So a
  * callback of the host may do anything, a blocking call on the same loop included.
  *
- * A loop, and everything on it, belongs to one thread; only poplin_loop_post may be called from another. In a child
- * after fork every call answers STATE, and freeing closes descriptors and does nothing else.
+ * A loop, and everything on it, belongs to one thread; only poplin_loop_post and poplin_loop_wake may be called from
+ * another. In a child after fork every call answers STATE, and freeing closes descriptors and does nothing else.
  */
 #ifndef POPLIN_LOOP_H
 #define POPLIN_LOOP_H
@@ -35,6 +35,12 @@ POPLIN_API void poplin_loop_free(poplin_loop *loop);
  * returns OK, also when nothing did. INTERRUPTED: a signal came; nothing is lost, call again. STATE: after fork.
  */
 POPLIN_API int poplin_loop_step(poplin_loop *loop, int milliseconds);
+
+/*
+ * From any thread: ends the wait of the step that is under way, or else of the next one. The caller sees to it that the
+ * loop is not freed meanwhile.
+ */
+POPLIN_API void poplin_loop_wake(poplin_loop *loop);
 
 /* A descriptor that is readable when there is something to do. -1 after fork. */
 POPLIN_API int poplin_loop_fileno(const poplin_loop *loop);

@@ -50,14 +50,26 @@ POPLIN_API int poplin_memory_deliver(poplin_memory *memory, poplin_slice user, c
                                      char unique_id[POPLIN_UNIQUE_ID_MAX + 1]);
 
 /*
- * Delivers what is at path: a file with one message; an mbox (a file that begins with "From ": RFC 4155, its ">From " lines
- * unquoted as in mboxrd); a Maildir (new and cur); any other folder, each of its regular files a message, links to such files too,
- * but for names that begin with a dot. In the order of names (octet by octet) in a folder, cur before new in a Maildir, of the file in
- * an mbox. All or nothing. *count (may be NULL) gets how many.
+ * A user's messages as they are at one moment, or some of them, in the order of delivery. A list holds on to its messages
+ * until it is freed, whatever becomes of them and of the maildrops; it belongs to one thread at a time.
+ */
+typedef struct poplin_memory_list poplin_memory_list;
+
+typedef struct poplin_memory_message {
+    const char *unique_id; /* the list's, as is data */
+    uint64_t octets;       /* as sent by POP3 */
+    poplin_slice data;     /* as delivered */
+} poplin_memory_message;
+
+/*
+ * Delivers what is at path: a file with one message; an mbox (a file that begins with "From ": RFC 4155, its ">From "
+ * lines unquoted as in mboxrd); a Maildir (new and cur); any other folder, each of its regular files a message, links to
+ * such files too, but for names that begin with a dot. In the order of names (octet by octet) in a folder, cur before new
+ * in a Maildir, of the file in an mbox. All or nothing. *delivered (may be NULL) gets the messages.
  * REFUSED: no such user; IO: it cannot be read, *error (may be NULL) says what and why; LIMIT; NOMEM.
  */
-POPLIN_API int poplin_memory_load(poplin_memory *memory, poplin_slice user, const char *path, size_t *count,
-                                  poplin_error *error);
+POPLIN_API int poplin_memory_load(poplin_memory *memory, poplin_slice user, const char *path,
+                                  poplin_memory_list **delivered, poplin_error *error);
 
 /* Removes a message now, whoever has it open. REFUSED: no such user or message. */
 POPLIN_API int poplin_memory_remove(poplin_memory *memory, poplin_slice user, poplin_slice unique_id);
@@ -65,21 +77,12 @@ POPLIN_API int poplin_memory_remove(poplin_memory *memory, poplin_slice user, po
 /* How many messages the user has now; 0 as well where there is no such user. */
 POPLIN_API size_t poplin_memory_count(poplin_memory *memory, poplin_slice user);
 
-/* A user's messages as they are at one moment, in the order of delivery. */
-typedef struct poplin_memory_list poplin_memory_list;
-
-typedef struct poplin_memory_message {
-    const char *unique_id;
-    uint64_t octets;   /* as sent by POP3 */
-    poplin_slice data; /* as delivered */
-} poplin_memory_message;
-
-/* Takes the list, which holds on to its messages until it is freed. REFUSED: no such user; NOMEM. */
+/* Takes the list. REFUSED: no such user; NOMEM. */
 POPLIN_API int poplin_memory_list_new(poplin_memory *memory, poplin_slice user, poplin_memory_list **list);
 POPLIN_API size_t poplin_memory_list_count(const poplin_memory_list *list);
 POPLIN_API poplin_memory_message poplin_memory_list_get(const poplin_memory_list *list, size_t index);
 /* NULL is allowed as list. */
-POPLIN_API void poplin_memory_list_free(poplin_memory *memory, poplin_memory_list *list);
+POPLIN_API void poplin_memory_list_free(poplin_memory_list *list);
 
 #ifdef __cplusplus
 }

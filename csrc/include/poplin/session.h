@@ -48,6 +48,9 @@ enum poplin_outcome {
     POPLIN_FAILED     /* commit refused, protocol broken, a limit, a host that stopped: see error */
 };
 
+/* The word for it, in every language: "committed", "left", "dropped", "timed out", "failed". Static. */
+POPLIN_API const char *poplin_outcome_word(enum poplin_outcome outcome);
+
 enum poplin_session_event_kind {
     POPLIN_SESSION_CHECK,     /* question: may user log in with password? accept or refuse */
     POPLIN_SESSION_MAILDROP,  /* question: user's messages? poplin_session_open or refuse */

@@ -18,11 +18,13 @@
  * up; the first trickle and the nearest end hold.
  * Everything else that leaves the server is what its sessions say: no illegal octet but by a fault (T-API-6).
  *
- * A kit has its own lock: every function but poplin_testkit_free may be called from any thread.
+ * A kit has its own lock: every function but poplin_testkit_free may be called from any thread, though not in a child
+ * after fork, in which a thread that is not there may hold it.
  */
 #ifndef POPLIN_TESTKIT_H
 #define POPLIN_TESTKIT_H
 
+#include <poplin/loop.h>
 #include <poplin/memory.h>
 #include <poplin/tap.h>
 
@@ -89,19 +91,30 @@ typedef struct poplin_setting {
 } poplin_setting;
 
 /*
- * Adds a fault. command is a keyword of POP3 in any case (also one that poplin does not know), "GREETING", "AUTOLOGOUT" (the end
- * of a silent session, to which a server should answer nothing), or NULL: any command. Its name is the setting "name", or else its own text.
- * UNSUPPORTED: no such setting, the nearest is named; STATE: a value that is none, no effect, or two that exclude each other; *error
- * (may be NULL) tells. NOMEM.
+ * What was added. Two may have one name, but never one id: a kit counts them from 1, and goes on where it left off after
+ * a reset.
  */
-POPLIN_API int poplin_testkit_add_fault(poplin_testkit *kit, const char *command, const poplin_setting *settings,
-                                        size_t count, poplin_error *error);
+typedef struct poplin_fault_handle {
+    uint64_t id;
+    char *name; /* what transcripts call it. Freed by free() */
+} poplin_fault_handle;
 
 /*
- * The same from text as above: a command, * for any, then settings. A value with spaces stands in double quotes, in which \r \n \t \" \\ and
- * \xNN are known.
+ * Adds a fault. command is a keyword of POP3 in any case (also one that poplin does not know), "GREETING", "AUTOLOGOUT"
+ * (the end of a silent session, to which a server should answer nothing), or NULL: any command. Its name is the setting
+ * "name", or else its own text. *handle (may be NULL) gets what it is known by.
+ * UNSUPPORTED: no such setting, the nearest is named; STATE: a value that is none, no effect, or two that exclude each
+ * other; *error (may be NULL) tells. NOMEM.
  */
-POPLIN_API int poplin_testkit_add_fault_text(poplin_testkit *kit, const char *text, poplin_error *error);
+POPLIN_API int poplin_testkit_add_fault(poplin_testkit *kit, const char *command, const poplin_setting *settings,
+                                        size_t count, poplin_fault_handle *handle, poplin_error *error);
+
+/*
+ * The same from text as above: a command, * for any, then settings. A value with spaces stands in double quotes, in
+ * which \r \n \t \" \\ and \xNN are known.
+ */
+POPLIN_API int poplin_testkit_add_fault_text(poplin_testkit *kit, const char *text, poplin_fault_handle *handle,
+                                             poplin_error *error);
 
 /* A profile: faults under one name, that play a real server's behaviour or an attacker's. */
 typedef struct poplin_profile {
@@ -115,22 +128,20 @@ POPLIN_API const poplin_profile *poplin_testkit_quirks(void);
 POPLIN_API const poplin_profile *poplin_testkit_attacks(void);
 
 /*
- * Adds all faults of the quirk or attack of this name, under its name. UNSUPPORTED: there is none, the nearest is
- * named; STATE: there are faults of this name already; *error tells. NOMEM.
+ * Adds all faults of the quirk or attack of this name, under its name and one id. UNSUPPORTED: there is none, the nearest
+ * is named; STATE: there are faults of this name already; *error (may be NULL) tells. NOMEM.
  */
-POPLIN_API int poplin_testkit_add_profile(poplin_testkit *kit, const char *name, poplin_error *error);
+POPLIN_API int poplin_testkit_add_profile(poplin_testkit *kit, const char *name, poplin_fault_handle *handle,
+                                          poplin_error *error);
 
 /*
- * The name of the fault or profile that was added last and is still there: what remove and fired take. Freed by free(). NULL: there
- * is none, or out of memory.
+ * Removes it; what it has begun goes on. *fired (may be NULL) gets how often it took effect. STATE: it is not there any
+ * more.
  */
-POPLIN_API char *poplin_testkit_newest(poplin_testkit *kit);
+POPLIN_API int poplin_testkit_remove(poplin_testkit *kit, uint64_t id, uint64_t *fired);
 
-/* Removes the faults of this name; what they have begun goes on. STATE: there is none of this name. */
-POPLIN_API int poplin_testkit_remove(poplin_testkit *kit, const char *name);
-
-/* How often a fault of this name took effect. */
-POPLIN_API uint64_t poplin_testkit_fired(poplin_testkit *kit, const char *name);
+/* How often it has taken effect so far, all faults of a profile together; 0 as well where it is not there any more. */
+POPLIN_API uint64_t poplin_testkit_fired(poplin_testkit *kit, uint64_t id);
 
 /* ---- what happened ---- */
 
@@ -147,6 +158,7 @@ typedef struct poplin_exchange {
     bool secret;           /* the command held a secret: a login's, or one of the kit's */
     bool leaked;           /* and it crossed in clear */
     bool complete;         /* all of the reply went out as the session gave it */
+    bool landed;           /* nothing of the reply is to come any more, complete or not */
     const char *fault;     /* the names of the faults that took effect, by ", "; "" where none did */
 } poplin_exchange;
 
@@ -154,7 +166,8 @@ typedef struct poplin_exchange {
 typedef struct poplin_record {
     uint64_t number; /* 1 for the first that connected */
     const char *peer;
-    bool open; /* not ended, or its last reply is still to leave: outcome means nothing yet */
+    bool open;      /* not ended, or its last reply is still to leave: outcome means nothing yet */
+    bool connected; /* its connection is not closed yet: more octets of the last replies may go out */
     enum poplin_outcome outcome;
     const char *error;                /* why it failed or was dropped, where that is known, else "" */
     const char *tls;                  /* as poplin_tls_describe; "" without TLS */
@@ -168,6 +181,7 @@ typedef struct poplin_record {
     const poplin_exchange *exchanges; /* in order; the greeting is the first */
     size_t exchange_count;
     uint64_t exchanges_not_kept;
+    uint64_t leaks; /* how many commands leaked, those of exchanges that are not kept among them */
 } poplin_record;
 
 /* How many sessions there were since the beginning or the last reset, and how many of the oldest are no longer kept. */
@@ -182,7 +196,7 @@ POPLIN_API int poplin_testkit_record_numbered(poplin_testkit *kit, uint64_t numb
 POPLIN_API void poplin_record_free(poplin_record *record);
 
 /*
- * A word for the outcome: "committed", "left", "dropped", "timed out", "failed"; "open" while it is. Static.
+ * A word for the outcome, as poplin_outcome_word; "open" while it is. Static.
  */
 POPLIN_API const char *poplin_record_outcome(const poplin_record *record);
 
@@ -192,6 +206,15 @@ POPLIN_API const char *poplin_record_outcome(const poplin_record *record);
  */
 POPLIN_API char *poplin_record_transcript(const poplin_record *record);
 
+/*
+ * A transcript as it comes into being. *text gets the lines that have been added since the call before, and will not change
+ * any more: a command at once, its reply when all of it has gone out that will, the end when the session has ended. It may be
+ * empty; freed by free(). *position is 0 at first and this function's own from then on; POPLIN_TRANSCRIPT_OVER: nothing more
+ * will come. The cost of a call is that of what is new. REFUSED: the session of this number is not kept; NOMEM as for records.
+ */
+#define POPLIN_TRANSCRIPT_OVER UINT64_MAX
+POPLIN_API int poplin_testkit_follow(poplin_testkit *kit, uint64_t number, uint64_t *position, char **text);
+
 /* ---- waiting for it ---- */
 
 /*
@@ -200,6 +223,12 @@ POPLIN_API char *poplin_record_transcript(const poplin_record *record);
  */
 POPLIN_API uint64_t poplin_testkit_changes(poplin_testkit *kit);
 POPLIN_API int poplin_testkit_wait(poplin_testkit *kit, uint64_t seen, int milliseconds);
+
+/*
+ * For a host that has a loop and a server on another thread: each change wakes this loop from now on, so that it can wait in
+ * poplin_loop_step. NULL: none, as at first. The loop is freed after the kit, or after a call with NULL.
+ */
+POPLIN_API void poplin_testkit_wake(poplin_testkit *kit, poplin_loop *loop);
 
 /* ---- judging it ---- */
 
