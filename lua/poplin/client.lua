@@ -109,8 +109,14 @@ local function settings_of(host, port, mode, options)
   return settings
 end
 
+-- Whether a mechanism is named that logs in without a password or token.
+local function is_free(mechanisms)
+  local names = " " .. (mechanisms or ""):upper() .. " "
+  return names:find("%sEXTERNAL%s") ~= nil or names:find("%sANONYMOUS%s") ~= nil
+end
+
 -- User and password, or neither.
-local function login_of(options, url_user)
+local function login_of(options, url_user, free)
   local user = options.user or url_user
   if not user then
     if options.password ~= nil or options.token ~= nil then
@@ -122,7 +128,7 @@ local function login_of(options, url_user)
   if type(password) == "function" then
     password = password(user)
   end
-  if type(user) ~= "string" or type(password) ~= "string" and (password ~= nil or options.token == nil) then
+  if type(user) ~= "string" or type(password) ~= "string" and (password ~= nil or options.token == nil and not free) then
     error("there is a user, but no password: it must be a string, or a function that returns one; or give a token", 0)
   end
   return user, password
@@ -164,9 +170,11 @@ local function open(url, options, answer)
   if not host then
     return nil, port
   end
-  local name, password = login_of(options, user)
   local settings = settings_of(host, port, mode, options)
   settings.mechanisms = mechanisms_of(options.auth or auth)
+  local free = is_free(settings.mechanisms)
+  local name, password = login_of(options, user, free)
+  settings.wants_login = free or name ~= nil
   settings.two_step = options.initial_response == false
   settings.token = token_of(options, answer)
   local link, err = core.open(task.loop(), settings, name, password)
@@ -201,7 +209,8 @@ function Client.connect(url, options)
   task.check()
   options = options or {}
   local self, err = attempt(url, options)
-  if not self and err.answer and type(options.token) == "function" and options.descriptor == nil then
+  local again = type(options.token) == "function" and options.descriptor == nil
+  if not self and again and err.kind == "auth" and err.answer then
     return attempt(url, options, err.answer)
   end
   return self, err

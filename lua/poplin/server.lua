@@ -5,6 +5,7 @@
 -- called one after the other, close last.
 
 local core = require "poplin.core"
+local misuse = require "poplin.misuse"
 local settings = require "poplin.settings"
 local task = require "poplin.task"
 
@@ -254,9 +255,10 @@ end
 -- ---- making and ending ----
 
 --- Listens and serves, as long as something drives: a server, or nil and an error. `of` are settings of
--- poplin.settings; `kit` a testkit or nil. `backend` has the script's functions; nil: `memory` has the maildrops.
-function Server.open(of, backend, kit, memory)
-  local server, err = core.server(task.loop(), of, kit, memory)
+-- poplin.settings, whose misuse is that of `who`; `kit` a testkit or nil. `backend` has the script's functions; nil:
+-- `memory` has the maildrops.
+function Server.open(who, of, backend, kit, memory)
+  local server, err = settings.made(who, core.server, task.loop(), of, kit, memory)
   if not server then
     return nil, err
   end
@@ -273,14 +275,14 @@ end
 function Server.check_backend(who, backend)
   if type(backend) ~= "table" or type(backend.maildrop) ~= "function"
     or not (type(backend.password) == "function" or type(backend.authenticate) == "function") then
-    error(who .. ": a table is needed with the functions maildrop, and password or authenticate", 3)
+    misuse.error("%s: a table is needed with the functions maildrop, and password or authenticate", who)
   end
 end
 
 --- Serves a script's functions: a server, or nil and an error. See docs/lua.md for the options.
 function Server.serve(backend)
   Server.check_backend("poplin.serve", backend)
-  return Server.open(settings.of("poplin.serve", backend), backend)
+  return Server.open("poplin.serve", settings.of("poplin.serve", backend), backend)
 end
 
 --- How many sessions are open.

@@ -1,6 +1,7 @@
 --- What a server is told to be: a script's options, in the core's terms.
 
 local core = require "poplin.core"
+local misuse = require "poplin.misuse"
 
 local settings = {}
 
@@ -16,31 +17,44 @@ local function mode_of(who, tls, certified)
   }
   local mode = modes[tls]
   if not mode then
-    error(who .. ": tls must be 'auto', 'implicit', 'stls' or 'never'", 0)
+    misuse.error("%s: tls must be 'auto', 'implicit', 'stls' or 'never'", who)
   elseif certified == (mode == core.TLS_NEVER) then
-    error(who .. ": tls = '" .. tls .. "' " .. (certified and "with" or "without") .. " a certificate", 0)
+    misuse.error("%s: tls = '%s' %s a certificate", who, tls, certified and "with" or "without")
   end
   return mode
 end
 
---- Seconds in milliseconds.
-function settings.milliseconds(seconds)
-  return math.tointeger(math.floor(seconds * 1000 + 0.5))
+--- Seconds in milliseconds; `what` they are is named where they are none.
+function settings.milliseconds(what, seconds)
+  local whole = type(seconds) == "number" and math.tointeger(math.floor(seconds * 1000 + 0.5))
+  if not whole or whole < 0 then
+    misuse.error("%s must be a number of seconds, 0 or more, not %s", what, tostring(seconds))
+  end
+  return whole
 end
 
 --- What core.server takes; raises where `options` make no sense, in the name of `who`.
 function settings.of(who, options)
   local certified = options.cert_file ~= nil or options.cert_pem ~= nil
   if not certified and (options.key_file ~= nil or options.key_pem ~= nil) then
-    error(who .. ": a key without a certificate", 0)
+    misuse.error("%s: a key without a certificate", who)
   end
   local of = { mode = mode_of(who, options.tls or "auto", certified) }
   for _, name in ipairs(PASSED_ON) do
     of[name] = options[name]
   end
   of.lock = options.exclusive == false and core.LOCK_NONE or core.LOCK_EXCLUSIVE
-  of.inactivity_ms = options.inactivity and settings.milliseconds(options.inactivity)
+  of.inactivity_ms = options.inactivity and settings.milliseconds(who .. ": inactivity", options.inactivity)
   return of
+end
+
+--- What `make`, a function of the core's, makes of settings; one that does not fit is a misuse of `who`.
+function settings.made(who, make, ...)
+  local ok, made, err = pcall(make, ...)
+  if not ok then
+    misuse.error("%s: %s", who, made)
+  end
+  return made, err
 end
 
 --- Where a server of these settings is to be found, with `user` (may be nil) in it; nil for a Unix socket.

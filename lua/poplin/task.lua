@@ -46,14 +46,17 @@ end
 local Task = { __name = "poplin.task" }
 Task.__index = Task
 
+-- What may run out of memory comes first, here and below, so that all counts hold when it does.
 local function enqueue(self)
+  queue[last + 1] = self
   last = last + 1
-  queue[last] = self
 end
 
 local function wake(list)
   for i = 1, #list do
     enqueue(list[i])
+  end
+  for i = #list, 1, -1 do
     list[i] = nil
   end
 end
@@ -96,13 +99,13 @@ local function resume(self, ...)
 end
 
 local function new(f, settle)
-  alive = alive + 1
   return setmetatable({ coroutine = coroutine.create(f), finished = false, settle = settle, joiners = {} }, Task)
 end
 
 --- Starts a task at once, for poplin's own purposes: `settle(task, ok, ...)` is told how it ended.
 function task.start(settle, f, ...)
   local self = new(f, settle)
+  alive = alive + 1
   resume(self, ...)
   return self
 end
@@ -115,8 +118,8 @@ function task.spawn(f, ...)
   local self = new(function()
     return f(table.unpack(arguments, 1, arguments.n))
   end)
-  spawned = spawned + 1
   enqueue(self)
+  alive, spawned = alive + 1, spawned + 1
   return self
 end
 
@@ -242,14 +245,6 @@ function task.watch(milliseconds)
   current.deadline = core.now() + milliseconds
   table.insert(watching, current)
   coroutine.yield(PAUSE)
-end
-
---- Raises an error where a call must not block: in a task, whose fellows would stand still.
-function task.check_blocking()
-  task.check()
-  if current then
-    error("poplin: a server with background = true is for scripts that block, and a task must not; use one without", 0)
-  end
 end
 
 --- Lets all who wait for the link ask again.

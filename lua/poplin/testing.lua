@@ -11,6 +11,7 @@
 --    end)
 
 local core = require "poplin.core"
+local misuse = require "poplin.misuse"
 local settings = require "poplin.settings"
 local task = require "poplin.task"
 local Server = require "poplin.testing.server"
@@ -29,46 +30,67 @@ local testing = {
 
 local Error = getmetatable(core.error("state", ""))
 
--- Options that make no sense are an error of the caller's.
-local function new(options, level)
-  local ok, server, err = pcall(Server.new, options)
-  if not ok then
-    error(server, level + 1)
-  end
-  return server, err
-end
-
 --- A test server: docs/lua.md has its options and methods. nil and an error where it cannot listen.
-function testing.Server(options)
-  local server, err = new(options, 2)
-  return server, err
-end
+testing.Server = Server.new
 
 --- Moves the clock of all deadlines forward; what is due then is handled by the next step.
 function testing.advance(seconds)
-  task.loop():advance(settings.milliseconds(seconds))
+  task.loop():advance(settings.milliseconds("the time of poplin.testing.advance", seconds))
 end
 
 -- ---- one test ----
 
--- What failed, with what happened at the server: text grows; a failure of busted's and an error of poplin's stay what
--- they are.
-local function told(problem, server)
-  local transcript = server.transcript
-  local function with_transcript(text)
-    if transcript ~= "" and text:find(transcript, 1, true) then
-      return text -- an assertion of a session's has shown it
-    end
-    return text .. "\n\nThe server's transcript:\n" .. (transcript == "" and "no client connected" or transcript)
+-- Once: an assertion of a session's shows it too.
+local function transcript(server, text)
+  local said = server.transcript
+  if said ~= "" and text:find(said, 1, true) then
+    return ""
   end
-  if type(problem) == "string" then
-    return with_transcript((debug.traceback(problem, 3):gsub("\n[^\n]*in function 'xpcall'.*", "")))
+  return string.format("\n\nThe transcript of %s:\n%s", server.url or server.path, server:_story())
+end
+
+-- Errors of the script's own functions are why the client failed, and with it the test.
+local function errors_and_transcript(server, text)
+  local texts = {}
+  for i, problem in ipairs(server.errors) do
+    texts[i] = "\n\nAn error in the backend, " .. tostring(problem)
+  end
+  return table.concat(texts) .. transcript(server, text)
+end
+
+-- The first line of a report tells where.
+local function placed(text)
+  return text:find("^[^\n]-%.lua:%d+: ") and text or misuse.place() .. text
+end
+
+-- With a traceback from the script's own line on, unless it has one.
+local function traced(problem)
+  local text, place, trace = tostring(problem), misuse.place(), debug.traceback()
+  if text:find("\nstack traceback:\n", 1, true) then
+    return text
+  elseif not text:find("^[^\n]-:%d+: ") then
+    text = place .. text
+  end
+  trace = trace:sub(trace:find("\n\t" .. place, 1, true) or 1):gsub("\n[^\n]*in function 'xpcall'.*", "")
+  return text .. "\nstack traceback:" .. trace
+end
+
+-- What failed, with what there is to tell: text grows; a failure of busted's and an error of poplin's stay what they
+-- are; anything else stays as it is.
+local function told(problem, text_of, story, server)
+  local function with_story(text)
+    return text .. story(server, text)
   end
   local metatable = type(problem) == "table" and getmetatable(problem)
-  if metatable == Error then
-    problem.text = with_transcript(problem.text)
-  elseif metatable and metatable.__type == "failure" and metatable.__tostring then
-    problem.message = with_transcript(tostring(problem.message))
+  local kind = metatable and metatable.__type
+  if type(problem) == "string" or type(problem) == "number" then
+    return with_story(text_of(problem))
+  elseif metatable == Error then
+    problem.text = with_story(placed(problem.text))
+  elseif kind == "pending" then
+    problem.message = placed(tostring(problem.message))
+  elseif kind == "failure" and metatable.__tostring then
+    problem.message = with_story(placed(tostring(problem.message)))
   end
   return problem
 end
@@ -80,7 +102,7 @@ local function finish(server, ok, ...)
   end
   local closed, problem = pcall(server.close, server)
   if not closed then
-    error(told(problem, server), 0)
+    error(told(problem, tostring, transcript, server), 0)
   end
   return ...
 end
@@ -88,14 +110,16 @@ end
 --- Calls f(server) with a server of these options, closes it in any case, and returns what f returned. An error of f,
 -- or of a backend's functions, comes with the masked transcript of what happened.
 function testing.with_server(options, f)
-  local server, err = new(options, 2)
+  if type(f) ~= "function" then
+    misuse.error("bad argument #2 to 'with_server' (function expected, got %s)", type(f))
+  end
+  local server, err = Server.new(options)
   if not server then
     error(err, 0)
   end
-  local function tell(problem)
-    return told(problem, server)
-  end
-  return finish(server, xpcall(f, tell, server))
+  return finish(server, xpcall(f, function(problem)
+    return told(problem, traced, errors_and_transcript, server)
+  end, server))
 end
 
 return testing

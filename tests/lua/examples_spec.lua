@@ -43,6 +43,32 @@ describe("README", function()
   end)
 end)
 
+describe("docs/testing.md", function()
+  local program = [[
+#!/usr/bin/env lua5.4
+local poplin = require "poplin"
+local pop <close> = assert(poplin.connect("pop3://127.0.0.1:" .. arg[2], { user = "alice", password = "secret" }))
+for message in pop:retr_all() do
+  if not arg[0]:find("careless", 1, true) then message:dele() end
+end
+assert(pop:quit())
+]]
+
+  it("has a Lua example that notices what a program does", function()
+    local folder, remove = new_folder()
+    finally(remove)
+    local example = read("docs/testing.md"):match("\n```lua\n(.-)```\n")
+    for name, expected in pairs { ["my-program"] = true, ["careless-program"] = false } do
+      write(folder .. "/" .. name, program)
+      write(folder .. "/example.lua", (example:gsub("my%-program", name)))
+      assert(os.execute("chmod +x " .. folder .. "/" .. name))
+      local ok, said = run("PATH=" .. folder .. ":$PATH lua5.4 -W " .. folder .. "/example.lua")
+      assert.are.equal(expected, ok, said)
+      assert.are.equal(not expected, said:find("expected these messages to be deleted", 1, true) ~= nil, said)
+    end
+  end)
+end)
+
 describe("the sample project", function()
   it("passes its own tests", function()
     local ok, said = run("sh -c 'cd examples/lua-mailfetch && lua5.4 $(command -v busted) -o plainTerminal'")

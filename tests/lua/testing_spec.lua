@@ -221,13 +221,28 @@ pop.quit()
     for _, options in ipairs {
       { user = "alice" }, { users = "alice" }, { port = "x" }, { port = 65536 }, { tls = "sometimes" },
       { quirks = { "no-such" } }, { certificate = support.certificate, tls = "never" }, { backend = {} },
-      { keep_sessions = 0 }, { max_message = 0 },
+      { keep_sessions = 0 }, { max_message = 0 }, { max_message = 1.5 }, { inactivity = 0 / 0 }, { certificate = {} },
+      { users = { "alice" } }, { users = { alice = 1 } }, { quirks = { [next(testing.QUIRKS)] = true } }, 12,
       { backend = { password = print, maildrop = print }, background = true },
       { backend = { password = print, maildrop = print }, users = USERS },
     } do
-      local ok, problem = pcall(testing.Server, options)
+      local ok, problem = pcall(function() return (testing.Server(options)) end)
       assert.is_false(ok)
-      assert.are.equal("string", type(problem))
+      assert.is_truthy(problem:find("^tests/lua/testing_spec.lua:%d+: poplin[ .:]"), problem)
+    end
+    local server <close> = start()
+    for problem, call in pairs {
+      deliver = function() server:deliver("alice", {}) end,
+      ["server:messages"] = function() server.messages("alice") end,
+      wait_for = function() server:wait_for(true) end,
+      timeout = function() server:wait_for(print, 0 / 0) end,
+      url_for = function() local _ = server:url_for(12) end,
+      with_server = function() testing.with_server {} end,
+    } do
+      local ok, text = pcall(call)
+      assert.is_false(ok)
+      assert.is_truthy(text:find("^tests/lua/testing_spec.lua:%d+: "), text)
+      contains(text, problem)
     end
   end)
 
@@ -291,6 +306,41 @@ pop.quit()
     assert.is_nil((connect(server)))
   end)
 
+  it("is gone for a finalizer that runs after its own, at the end of the Lua state", function()
+    local folder, remove = new_folder()
+    finally(remove)
+    write(folder .. "/late.lua", [[
+      local kept = setmetatable({}, { __gc = function(self)
+        for name, f in pairs(self) do
+          local ok, problem = pcall(f)
+          local text = tostring(problem)
+          assert(ok or text:find("gone") or text:find("finalizer") or text:find("closed"), name .. ": " .. text)
+        end
+        print("all told")
+      end })
+      local poplin = require "poplin"
+      local testing = require "poplin.testing"
+      for _, background in ipairs { false, true } do
+        local server = assert(testing.Server { users = { alice = "secret" }, background = background })
+        local pop = assert(poplin.connect(server.url, { user = "alice", password = "secret" }))
+        local session, fault = server.sessions[1], server:fault("RETR drop_after=1")
+        for name, f in pairs {
+          timeout = poplin.timeout, fileno = poplin.fileno, step = function() poplin.step(0) end,
+          advance = function() testing.advance(1) end, stat = function() return pop:stat() end,
+          deliver = function() server:deliver("alice", "x") end, user = function() return session.user end,
+          assert_quit = function() session:assert_quit() end, fired = function() fault:fired() end,
+          clock = function() server.clock:advance(1) end, close = function() server:close() end,
+          serve = function() poplin.serve { password = print, maildrop = print } end,
+        } do
+          kept[name .. tostring(background)] = f
+        end
+      end
+    ]])
+    local process = assert(io.popen("exec 2>&1; lua5.4 -W " .. folder .. "/late.lua"))
+    assert.are.equal("all told\n", process:read("a"))
+    assert.is_true(process:close())
+  end)
+
   it("is stopped by the collector where it is in the background", function()
     local urls = {}
     for i = 1, 25 do
@@ -321,6 +371,7 @@ describe("a session", function()
     assert(pop:retr(1))
     assert(pop:dele(1))
     assert.are.same({ uid }, session.marked)
+    assert.are.same({ uid }, session.marked) -- seen before, and not logged anew
     assert(pop:quit())
     session:assert_quit()
     assert.are.equal(session, server.sessions[1])
@@ -343,10 +394,38 @@ describe("a session", function()
     assert.is_nil(server.sessions[2])
     assert.is_nil(server.sessions[0])
     assert.is_nil(server.sessions[-1])
-    for i, other in ipairs(server.sessions) do
-      assert.are.equal(server.sessions[i], other)
+    for _, walk in ipairs { ipairs, pairs } do
+      local walked = 0
+      for i, other in walk(server.sessions) do
+        assert.are.equal(server.sessions[i], other)
+        walked = walked + 1
+      end
+      assert.are.equal(1, walked)
     end
-    assert.is_false(pcall(function() return session.retreived end))
+    for _, name in ipairs { "retreived", 1 } do
+      local ok, problem = pcall(function() local _ = session[name] end)
+      assert.is_false(ok)
+      contains(problem, "testing_spec.lua")
+      contains(problem, "'" .. name .. "'")
+    end
+  end)
+
+  -- The collector does not know how large a record is.
+  it("is looked at often for little memory", function()
+    local function resident()
+      local file <close> = assert(io.open("/proc/self/statm"))
+      return math.tointeger(file:read("n", "n") and select(2, file:seek("set"), file:read("n", "n"))) * 4096
+    end
+    local server <close> = start()
+    local pop <close> = assert(connect(server))
+    for _ = 1, 2000 do
+      assert(pop:noop())
+    end
+    local session, before = server.sessions[1], resident()
+    for _ = 1, 1000 do
+      assert.is_true(session.open)
+    end
+    assert.is_true(resident() - before < 20000000)
   end)
 
   -- holds: T-SEC-1 S
@@ -406,6 +485,23 @@ describe("a session", function()
     assert.is_false(ok)
     assert.are.equal("failure", getmetatable(failure).__type)
     contains(failure.message, "testing_spec.lua:" .. line .. ": ")
+  end)
+
+  it("is not asserted about in vain", function()
+    local server <close> = start()
+    take_all(server)
+    local session = server.sessions[1]
+    session.settle = 3600
+    for problem, assertion in pairs {
+      ["timed out"] = function() session:assert_outcome("timed_out") end,
+      ["#1"] = function() session:assert_deleted({}) end,
+      ["#2"] = function() session:assert_order("QUIT", nil) end,
+    } do
+      local ok, text = pcall(assertion)
+      assert.is_false(ok)
+      contains(text, "testing_spec.lua")
+      contains(text, problem)
+    end
   end)
 
   it("is waited for by an assertion until it has ended, in the background", function()
@@ -474,9 +570,22 @@ describe("a fault", function()
     contains(err.text, refusal)
     fault:remove()
     fault:remove()
-    assert.are.equal(0, fault:fired())
+    assert.are.equal(1, fault:fired())
     miscount:remove()
     assert.are.equal(0, (pop:stat()))
+  end)
+
+  it("is removed alone, whatever has its name", function()
+    local server <close> = start()
+    local first, second = server:fault("NOOP refuse=no"), server:fault("NOOP refuse=no")
+    assert.are.equal(first.name, second.name)
+    local pop <close> = assert(connect(server))
+    assert.is_nil((pop:noop()))
+    first:remove()
+    assert.is_nil((pop:noop()))
+    second:remove()
+    assert(pop:noop())
+    assert.are.same({ 1, 2 }, { first:fired(), second:fired() })
   end)
 
   it("is misuse where it makes no sense", function()
@@ -504,10 +613,15 @@ describe("a fault", function()
         assert.is_truthy(#name > 0 and #meaning > 0)
       end
     end
-    local server <close> = start { quirks = { (next(testing.QUIRKS)) } }
+    local given = next(testing.QUIRKS)
+    local server <close> = start { quirks = { given } }
     for name in pairs(testing.QUIRKS) do
-      local quirk <close> = server:quirk(name)
-      assert.are.equal(name, quirk.name)
+      local added, quirk = pcall(server.quirk, server, name)
+      assert.are.equal(name ~= given, added) -- each once at a time
+      if added then
+        assert.are.equal(name, quirk.name)
+        quirk:remove()
+      end
     end
     for name in pairs(testing.ATTACKS) do
       local attack <close> = server:attack(name)
@@ -535,8 +649,8 @@ describe("waiting for a test server", function()
     contains(tostring(err), "C: AUTH PLAIN ****")
   end)
 
-  it("drives what else goes on", function()
-    local server <close> = start()
+  each("drives what else goes on", function(options)
+    local server <close> = start(options)
     local fetched
     poplin.spawn(function()
       take_all(server)
@@ -545,8 +659,8 @@ describe("waiting for a test server", function()
     assert.is_true(server:wait_for(function() return fetched end))
   end)
 
-  it("yields in a task", function()
-    local server <close> = start()
+  each("yields in a task", function(options)
+    local server <close> = start(options)
     local waiter = poplin.spawn(function()
       return server:wait_for(function() return server.sessions[1] and server.sessions[1].outcome end)
     end)
@@ -573,8 +687,8 @@ describe("waiting for a test server", function()
     assert.is_true(follower.finished)
   end)
 
-  it("times out in a task, and tells a host with a loop of its own when", function()
-    local server <close> = start()
+  each("times out in a task, and tells a host with a loop of its own when", function(options)
+    local server <close> = start(options)
     local waiter = poplin.spawn(function()
       local result, err = server:wait_for(function() return false end, 0.05)
       return result, err.kind
@@ -585,14 +699,47 @@ describe("waiting for a test server", function()
     assert.are.same({ nil, "timeout" }, { waiter:join() })
   end)
 
-  it("is an error in a task where the server is in the background", function()
-    local server <close> = start { background = true }
-    local waiter = poplin.spawn(function()
-      return server:wait_for(function() return false end)
-    end)
-    local ok, problem = pcall(waiter.join, waiter)
-    assert.is_false(ok)
-    contains(problem, "background")
+  it("sees in tasks what programs do at servers in the background, however many there are", function()
+    local waiters, processes = {}, {}
+    for i = 1, 3 do
+      local server = start { background = true }
+      waiters[i] = poplin.spawn(function()
+        local _ <close> = server
+        local session = server:wait_for(function() return server.sessions[1] end, 20)
+        session.settle = 20
+        return session:assert_quit().outcome
+      end)
+      processes[i] = assert(io.popen("exec env -u LD_PRELOAD python3 -c 'import poplib\n"
+        .. "poplib.POP3(\"127.0.0.1\", " .. server.port .. ", timeout=20).quit()'"))
+    end
+    for i, waiter in ipairs(waiters) do
+      assert.are.equal("left", waiter:join())
+      assert.is_true(processes[i]:close())
+    end
+  end)
+
+  each("does so in coroutines of the script's own, with no task below", function(options)
+    local server <close> = start(options)
+    poplin.spawn(function() take_all(server) end)
+    local outcome = coroutine.wrap(function()
+      return server:wait_for(function() return server.sessions[1] and server.sessions[1].outcome end)
+    end)()
+    assert.are.equal("committed", outcome)
+  end)
+
+  -- Also where it would not have had to wait: what is misuse must not depend on who is faster.
+  each("raises in a task where it could not yield", function(options)
+    local server <close> = start(options)
+    take_all(server)
+    server.sessions[1]:assert_quit()
+    for _, wait in ipairs {
+      function() server:wait_for(function() return true end) end,
+      function() server.sessions[1]:assert_quit() end,
+    } do
+      local ok, problem = pcall(poplin.run, function() coroutine.wrap(wait)() end)
+      assert.is_false(ok)
+      contains(problem, "poplin.wrap")
+    end
   end)
 end)
 
@@ -608,7 +755,16 @@ describe("the clock of a test server", function()
     server.clock:advance(600.5)
     server.sessions[1]:assert_outcome("timed out"):assert_deleted()
     assert.are.equal(1, #server:messages("alice"))
-    assert.is_false(pcall(server.clock.advance, server.clock, -1))
+  end)
+
+  each("goes forward only, by seconds", function(options)
+    local server <close> = start(options)
+    for _, seconds in ipairs { -1, 0 / 0, 1 / 0, "soon" } do
+      local ok, problem = pcall(function() server.clock:advance(seconds) end)
+      assert.is_false(ok)
+      contains(problem, "testing_spec.lua")
+      contains(problem, "a number of seconds")
+    end
   end)
 
   it("is moved in a task too", function()
@@ -648,6 +804,16 @@ describe("a test server with a backend of the script's own", function()
     assert.are.same({ "a" }, drop.deleted)
     assert.is_false(pcall(server.deliver, server, "alice", MAIL))
     server:close()
+  end)
+
+  it("has the same words for how a session ended", function()
+    local server <close> = start { backend = backend }
+    local pop = assert(connect(server))
+    server.clock:advance(601)
+    server.sessions[1]:assert_outcome("timed out")
+    assert(server:wait_for(function() return drop.closed[1] end))
+    assert.are.same({ "timed out" }, drop.closed)
+    pop:close()
   end)
 
   -- What comes up at the end where retr raised `problem`.
@@ -727,6 +893,29 @@ describe("with_server", function()
     assert.are.equal(object, told(object))
   end)
 
+  it("may stand in another, and traces an error once", function()
+    local ok, problem = pcall(testing.with_server, {}, function(outer)
+      testing.with_server({}, function(inner)
+        assert.is_not.equal(outer.port, inner.port)
+        error("broken")
+      end)
+    end)
+    assert.is_false(ok)
+    assert.are.equal(1, select(2, problem:gsub("stack traceback", "")), problem)
+    assert.are.equal(2, select(2, problem:gsub("The transcript of pop3://", "")), problem)
+  end)
+
+  it("tells what went wrong in a callback below what failed because of it", function()
+    local backend = { password = function() error("broken") end, maildrop = function() end }
+    local ok, problem = pcall(testing.with_server, { backend = backend }, function(server)
+      assert(connect(server))
+    end)
+    assert.is_false(ok)
+    contains(tostring(problem), "TEMP")
+    contains(tostring(problem), "password: tests/lua/testing_spec.lua")
+    contains(tostring(problem), "broken")
+  end)
+
   it("shows the transcript in busted's own report, a failure as a failure", function()
     local folder, remove = new_folder()
     finally(remove)
@@ -747,14 +936,21 @@ describe("with_server", function()
       end) end)
       it("three", function() with(function(_, pop) assert(pop:retr(1)) end) end)
       it("four", function() with(function() error("broken") end) end)
+      it("five", function() with(function() error("no place", 0) end) end)
+      it("six", function() with(function(server) assert(server:wait_for(function() end, 0)) end) end)
+      it("seven", function() with(function() pending("later") end) end)
     ]])
     local busted = assert(io.popen("exec 2>&1; lua5.4 $(command -v busted) -o plainTerminal --pattern= " .. path))
     local said = busted:read("a")
     assert.is_nil((busted:close()))
-    contains(said, "0 successes / 3 failures / 1 error")
-    assert.are.equal(4, select(2, said:gsub("C: AUTH PLAIN %*%*%*%*", "")), said)
-    contains(said, "Expected objects to be equal")
-    contains(said, path .. ":15: broken")
+    contains(said, "0 successes / 4 failures / 2 errors / 1 pending")
+    assert.are.equal(6, select(2, said:gsub("C: AUTH PLAIN %*%*%*%*", "")), said)
+    for line, text in pairs {
+      [9] = "Expected objects to be equal", [12] = "expected these commands", [14] = "RETR 1 at 127.0.0.1",
+      [15] = "broken", [16] = "no place", [17] = "what was waited for", [18] = "later",
+    } do
+      contains(said, path .. ":" .. line .. ": " .. text)
+    end
     assert.is_nil(said:find('"secret"', 1, true))
   end)
 end)

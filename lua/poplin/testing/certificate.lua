@@ -1,6 +1,7 @@
 --- Throw-away CAs and certificates, good ones and bad ones.
 
 local core = require "poplin.core"
+local misuse = require "poplin.misuse"
 
 local certificates = {}
 
@@ -16,16 +17,18 @@ local function arguments(...)
     if type(argument) == "table" then
       for name in pairs(argument) do
         if name ~= "blemish" then
-          error("unknown option of a certificate: " .. tostring(name), 3)
+          misuse.error("poplin: unknown option of a certificate: %s", tostring(name))
         end
       end
       blemish = argument.blemish or blemish
-    else
+    elseif type(argument) == "string" then
       table.insert(names, argument)
+    else
+      misuse.error("poplin: a certificate is for host names and IP addresses, not a %s", type(argument))
     end
   end
   if not certificates.BLEMISHES[blemish] then
-    error("no such blemish: " .. tostring(blemish) .. "; poplin.testing.BLEMISHES has them all", 3)
+    misuse.error("poplin: no such blemish: %s; poplin.testing.BLEMISHES has them all", tostring(blemish))
   end
   return names[1] and names or NAMES, blemish
 end

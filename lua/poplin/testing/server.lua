@@ -4,6 +4,7 @@
 -- where no Lua runs, for clients that block this one.
 
 local core = require "poplin.core"
+local misuse = require "poplin.misuse"
 local settings = require "poplin.settings"
 local task = require "poplin.task"
 local Fault = require "poplin.testing.fault"
@@ -25,22 +26,51 @@ local PASSED_ON = {
 
 local OPTIONS = {
   users = "table", backend = "table", background = "boolean", tls = "string", certificate = "table", quirks = "table",
-  greeting = "string", keep_sessions = "number", max_message = "number", raise_errors = "boolean",
+  greeting = "string", keep_sessions = "count", max_message = "count", raise_errors = "boolean",
   host = "string", port = "number", path = "string", exclusive = "boolean", inactivity = "number",
   max_sessions = "number", allow_cleartext = "boolean", loopback_protected = "boolean",
 }
 
-local function check(options)
-  for name, value in pairs(options) do
-    if not OPTIONS[name] then
-      error(WHO .. ": unknown option: " .. tostring(name), 0)
-    elseif type(value) ~= OPTIONS[name] then
-      error(string.format("%s: %s must be a %s, not a %s", WHO, name, OPTIONS[name], type(value)), 0)
+local function check_type(name, value)
+  local wanted = OPTIONS[name]
+  if not wanted then
+    misuse.error("%s: unknown option: %s", WHO, tostring(name))
+  elseif wanted == "count" then
+    if math.type(value) ~= "integer" or value < 1 then
+      misuse.error("%s: %s must be a whole number above 0, not %s", WHO, name, tostring(value))
+    end
+  elseif type(value) ~= wanted then
+    misuse.error("%s: %s must be a %s, not a %s", WHO, name, wanted, type(value))
+  end
+end
+
+local function check_content(options)
+  for name, secret in pairs(options.users or {}) do
+    if type(name) ~= "string" or type(secret) ~= "string" then
+      misuse.error("%s: users must be a table from name to password", WHO)
     end
   end
+  for key, name in pairs(options.quirks or {}) do
+    if math.type(key) ~= "integer" or type(name) ~= "string" then
+      misuse.error("%s: quirks must be an array of names", WHO)
+    end
+  end
+  if options.certificate and not options.certificate.cert_pem then
+    misuse.error("%s: certificate must be one of poplin.testing.certificate or ca:certificate", WHO)
+  end
+end
+
+local function check(options)
+  if type(options) ~= "table" then
+    misuse.error("%s: options must be a table, not a %s", WHO, type(options))
+  end
+  for name, value in pairs(options) do
+    check_type(name, value)
+  end
+  check_content(options)
   if options.backend then
     if options.background or options.users or options.max_message then
-      error(WHO .. ": a backend of the script's own goes with neither background nor users nor max_message", 0)
+      misuse.error("%s: a backend of the script's own goes with neither background nor users nor max_message", WHO)
     end
     Script.check_backend(WHO .. ": backend", options.backend)
   end
@@ -72,9 +102,9 @@ end
 -- What runs: a server of the script's loop, or one on a thread of its own.
 local function run(self, of, options)
   if not options.background then
-    return Script.open(of, options.backend, self._kit, self._memory)
+    return Script.open(WHO, of, options.backend, self._kit, self._memory)
   end
-  return core.background(of, self._kit, self._memory)
+  return settings.made(WHO, core.background, of, self._kit, self._memory)
 end
 
 --- A test server that listens, or nil and an error. See docs/lua.md for the options.
@@ -89,7 +119,7 @@ function Server.new(options)
     host = not of.path and (of.host or "127.0.0.1") or nil, path = of.path,
     certificate = certificate, ca_pem = certificate and certificate.ca_pem, errors = {},
     _of = of, _background = options.background, _raise_errors = options.raise_errors ~= false,
-    _kit = assert(core.testkit(options.keep_sessions or KEPT)),
+    _kit = assert(core.testkit(options.keep_sessions or KEPT, options.background and task.loop() or nil)),
     _memory = not options.backend and assert(core.memory()) or nil, _users = {},
   }, Server)
   self.sessions = Session.all(self)
@@ -161,13 +191,25 @@ end
 
 -- ---- users and mail ----
 
-local function memory_of(self)
-  return self._memory or error("poplin: the users and mail of this server are those of the script's own backend", 3)
+-- For a method that takes so many strings.
+local function memory_for(self, method, count, ...)
+  if getmetatable(self) ~= Server then
+    misuse.error("poplin: %s is a method: server:%s(…)", method, method)
+  elseif not self._memory then
+    misuse.error("poplin: the users and mail of this server are those of the script's own backend")
+  end
+  for i = 1, count do
+    local given = type((select(i, ...)))
+    if given ~= "string" then
+      misuse.error("bad argument #%d to '%s' (string expected, got %s)", i, method, given)
+    end
+  end
+  return self._memory
 end
 
 --- Adds a user: true, or nil and an error.
 function Server:add_user(name, secret)
-  local ok, err = memory_of(self):add_user(name, secret)
+  local ok, err = memory_for(self, "add_user", 2, name, secret):add_user(name, secret)
   if ok then
     self._users[name] = true
     assert(self._kit:add_secret(secret))
@@ -177,7 +219,7 @@ end
 
 --- Removes a user and all mail there.
 function Server:remove_user(name)
-  local ok, err = memory_of(self):remove_user(name)
+  local ok, err = memory_for(self, "remove_user", 1, name):remove_user(name)
   if ok then
     self._users[name] = nil
   end
@@ -186,45 +228,27 @@ end
 
 --- Delivers a message, of LF or CRLF lines: its unique-id.
 function Server:deliver(user, octets)
-  return memory_of(self):deliver(user, octets)
+  return memory_for(self, "deliver", 2, user, octets):deliver(user, octets)
 end
 
 --- Delivers what is at a path: one message, an mbox, a Maildir, or a folder of files. An array of unique-ids.
 function Server:load(user, path)
-  local memory = memory_of(self)
-  local before, err = memory:unique_ids(user)
-  if not before then
-    return nil, err
-  end
-  local count, failure = memory:load(user, path)
-  if not count then
-    return nil, failure
-  end
-  local known, loaded = {}, {}
-  for _, uid in ipairs(before) do
-    known[uid] = true
-  end
-  for _, uid in ipairs(memory:unique_ids(user) or {}) do
-    if not known[uid] then
-      table.insert(loaded, uid)
-    end
-  end
-  return loaded
+  return memory_for(self, "load", 2, user, path):load(user, path)
 end
 
 --- The user's messages, in the order of delivery: an array of { uid = …, octets = …, data = … }.
 function Server:messages(user)
-  return memory_of(self):list(user)
+  return memory_for(self, "messages", 1, user):list(user)
 end
 
 --- Removes a message, whoever has it open.
 function Server:remove(user, uid)
-  return memory_of(self):remove(user, uid)
+  return memory_for(self, "remove", 2, user, uid):remove(user, uid)
 end
 
 --- Removes all messages of a user.
 function Server:clear(user)
-  local uids, err = memory_of(self):unique_ids(user)
+  local uids, err = memory_for(self, "clear", 1, user):unique_ids(user)
   if not uids then
     return nil, err
   end
@@ -236,37 +260,28 @@ end
 
 --- Where to connect, the user's name in it; nil for a Unix socket.
 function Server:url_for(user)
+  if user ~= nil and type(user) ~= "string" then
+    misuse.error("bad argument #1 to 'url_for' (string expected, got %s)", type(user))
+  end
   return settings.url(self._of, self.port, user)
 end
 
 -- ---- faults ----
 
--- An error in the name of whoever called the method that calls this.
-local function checked(ok, ...)
-  if not ok then
-    local problem = ...
-    error(type(problem) == "string" and "poplin: " .. problem or problem, 3)
-  end
-  return ...
-end
-
 --- Adds a fault: for a command (nil: any) with settings by name, or all of it as text ("RETR nth=2 drop_after=100").
 -- Raises where it makes no sense.
 function Server:fault(command, of)
-  local fault = checked(pcall(Fault.new, self._kit, command, of))
-  return fault
+  return Fault.new(self._kit, command, of)
 end
 
 --- Has the server behave as this quirk (testing.QUIRKS) says.
 function Server:quirk(name)
-  local fault = checked(pcall(Fault.of_profile, self._kit, name))
-  return fault
+  return Fault.of_profile(self._kit, name)
 end
 
 --- Has the server attack its clients, as one of testing.ATTACKS.
 function Server:attack(name)
-  local fault = checked(pcall(Fault.of_profile, self._kit, name))
-  return fault
+  return Fault.of_profile(self._kit, name)
 end
 
 -- ---- what happens ----
@@ -286,9 +301,17 @@ function Server:__index(name)
   return Server[name]
 end
 
--- Waits until holds() answers something, which is returned; nil after so many seconds.
-function Server:_await(seconds, holds)
-  local deadline = core.now() + settings.milliseconds(seconds)
+--- For people: what server and clients said, however little.
+function Server:_story()
+  local transcript = transcript_of(self)
+  return transcript == "" and "no client connected" or transcript
+end
+
+-- Waits until holds() answers something, which is returned; nil after so many milliseconds. What is logged, by whatever
+-- thread, ends a step of the script's loop.
+function Server:_await(milliseconds, holds)
+  local deadline = core.now() + milliseconds
+  task.check()
   while true do
     local seen = self._kit:changes()
     local result = holds()
@@ -296,12 +319,7 @@ function Server:_await(seconds, holds)
     if result or left <= 0 then
       return result or nil
     elseif self._kit:changes() == seen then
-      if self._background then
-        task.check_blocking()
-        assert(self._kit:wait(seen, left))
-      else
-        task.watch(left)
-      end
+      task.watch(left)
     end
   end
 end
@@ -310,23 +328,30 @@ end
 -- has happened. nil and an error of kind "timeout" with the transcripts after `timeout` seconds (5).
 function Server:wait_for(predicate, timeout)
   timeout = timeout or TIMEOUT
-  local result = self:_await(timeout, function() return predicate(self) end)
+  if type(predicate) ~= "function" then
+    misuse.error("bad argument #1 to 'wait_for' (function expected, got %s)", type(predicate))
+  end
+  local milliseconds = settings.milliseconds("the timeout of server:wait_for", timeout)
+  local result = self:_await(milliseconds, function() return predicate(self) end)
   if result then
     return result
   end
   local err = core.error("timeout", string.format("what was waited for did not come within %g s", timeout))
-  err.text = err.text .. "\n" .. transcript_of(self)
+  err.text = err.text .. "\n" .. self:_story()
   return nil, err
 end
 
 -- Moves the clock of the server's loop, which may be the script's own, and lets what is due be handled.
 function Server:_advance(seconds)
+  local milliseconds = settings.milliseconds("the time of server.clock:advance", seconds)
   if self._background then
-    local running = self._running or error("poplin: the server was closed", 3)
-    assert(running:advance(settings.milliseconds(seconds)))
+    if not self._running then
+      misuse.error("poplin: the server was closed")
+    end
+    assert(self._running:advance(milliseconds))
   else
     task.check()
-    task.loop():advance(settings.milliseconds(seconds))
+    task.loop():advance(milliseconds)
     task.watch(0)
   end
 end

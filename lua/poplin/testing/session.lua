@@ -1,29 +1,36 @@
 --- A session of a test server: what happened in it, and assertions that explain a failure.
 --
--- Its fields are looked up anew each time: number, peer, open, outcome (nil while it is open), error, tls, user,
+-- Its fields are those of the moment: number, peer, open, outcome (nil while it is open), error, tls, user,
 -- mechanism, octets_in, octets_out; the arrays retrieved, deleted, marked (of unique-ids), commands, replies (of masked
 -- lines) and exchanges; transcript.
+
+local core = require "poplin.core"
+local misuse = require "poplin.misuse"
+local settings = require "poplin.settings"
 
 local Session = { __name = "poplin.testing.session" }
 
 Session.settle = 5 -- seconds that an assertion gives the session to end, or to become as it should be
 
--- A record stays readable when its session is no longer kept.
+local OUTCOMES = core.outcomes()
+local is_outcome = {}
+for _, word in ipairs(OUTCOMES) do
+  is_outcome[word] = true
+end
+
+-- A record is taken anew where something was logged since, and stays where its session is no longer kept.
 local function record_of(self)
-  local record = self._server._kit:record_numbered(self.number) or rawget(self, "_record")
-  self._record = record
-  return record
-end
-
-local function one_field(name, count, ...)
-  if count == 0 then
-    error("a session has no field '" .. tostring(name) .. "'", 3)
+  local kit = self._server._kit
+  local changes = kit:changes()
+  if changes ~= self._seen then
+    local record = kit:record_numbered(self.number)
+    if record then
+      self._record:close()
+      self._record = record
+    end
+    self._seen = changes
   end
-  return (...)
-end
-
-local function field(name, ...)
-  return one_field(name, select("#", ...), ...)
+  return self._record
 end
 
 function Session:__index(name)
@@ -32,7 +39,11 @@ function Session:__index(name)
   elseif name == "transcript" then
     return record_of(self):transcript()
   end
-  return field(name, record_of(self):get(name))
+  local values = type(name) == "string" and table.pack(record_of(self):get(name))
+  if not values or values.n == 0 then
+    misuse.error("poplin: a session has no field '%s'", tostring(name))
+  end
+  return values[1]
 end
 
 function Session:__tostring()
@@ -54,7 +65,7 @@ end
 -- the session has ended. Returns the problem.
 local function settled(self, problem)
   local found
-  self._server:_await(self.settle, function()
+  self._server:_await(settings.milliseconds("settle", self.settle), function()
     local record = record_of(self)
     found = problem(record)
     return not found or not record:get("open")
@@ -65,6 +76,11 @@ end
 local function assertion(check)
   return function(self, ...)
     local arguments = table.pack(...)
+    for i = 1, arguments.n do
+      if type(arguments[i]) ~= "string" then
+        misuse.error("bad argument #%d to 'assert_%s' (string expected, got %s)", i, check, type(arguments[i]))
+      end
+    end
     local explanation = settled(self, function(record)
       return record:check(check, table.unpack(arguments, 1, arguments.n))
     end)
@@ -92,6 +108,9 @@ Session.assert_order = assertion("order")
 
 --- The session ended so: "committed", "left", "dropped", "timed out", "failed".
 function Session:assert_outcome(outcome)
+  if not is_outcome[outcome] then
+    misuse.error("poplin: an outcome is one of '%s', not '%s'", table.concat(OUTCOMES, "', '"), tostring(outcome))
+  end
   local explanation = settled(self, function(record)
     local found = record:get("outcome")
     return found ~= outcome and string.format("the session's outcome should be %s, and it is %s\n%s",
@@ -111,24 +130,32 @@ function Sessions:__len()
   return self._server._kit:count()
 end
 
--- A session is one object as long as its number is not given anew.
+-- A session is one object for as long as somebody has it.
 function Sessions:__index(place)
-  local record = math.type(place) == "integer" and self._server._kit:record(place)
+  local kit = self._server._kit
+  local seen = kit:changes()
+  local record = math.type(place) == "integer" and kit:record(place)
   if not record then
     return nil
   end
   local number = record:get("number")
   local session = self._known[number]
-  if not session then
-    session = setmetatable({ number = number, _server = self._server, _record = record }, Session)
+  if session then
+    record:close()
+  else
+    session = setmetatable({ number = number, _server = self._server, _record = record, _seen = seen }, Session)
     self._known[number] = session
   end
   return session
 end
 
+function Sessions:__pairs()
+  return ipairs(self)
+end
+
 --- The sessions of a server that are kept, oldest first: a view that grows.
 function Session.all(server)
-  return setmetatable({ _server = server, _known = {} }, Sessions)
+  return setmetatable({ _server = server, _known = setmetatable({}, { __mode = "v" }) }, Sessions)
 end
 
 return Session
