@@ -92,7 +92,7 @@ static int quit(poplin_link *link) {
 static int open_link(poplin_loop *loop, char **arguments, poplin_link **link) {
     const char *password = getenv("POPLIN_PASSWORD");
     poplin_tls_trust trust = {.verify = true, .ca_file = arguments[3]};
-    poplin_credentials login;
+    poplin_credentials login = {0};
     poplin_link_config config;
     poplin_error error = {0};
     poplin_url url;
