@@ -38,7 +38,8 @@ static poplin_call *ask(poplin_link *link, enum poplin_verb verb) {
 static poplin_link *open_link(const bench_job *job, poplin_loop *loop, poplin_tls_credentials *credentials) {
     poplin_link_config config;
     poplin_link *link;
-    poplin_credentials login = {.user = {BENCH_USER, strlen(BENCH_USER)}, .password = {BENCH_PASSWORD, strlen(BENCH_PASSWORD)}};
+    poplin_credentials login = {.user = {BENCH_USER, strlen(BENCH_USER)},
+                                .password = {BENCH_PASSWORD, strlen(BENCH_PASSWORD)}};
     int status;
     poplin_link_config_init(&config);
     config.host = job->host;

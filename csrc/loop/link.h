@@ -30,7 +30,7 @@ struct poplin_link {
     poplin_link_config config; /* host and path are copies; client.link_protected is filled in when connected */
     bool has_login;
     poplin_buffer user, password, token, authorize; /* of the opening's login; wiped once the machine has them */
-    char where[280];              /* "mail.example.org:995", for errors */
+    char where[280];                                /* "mail.example.org:995", for errors */
 
     poplin_dial *dial;
     poplin_transport transport;
@@ -52,7 +52,7 @@ struct poplin_link {
     int opening;
     poplin_buffer greeting;
     poplin_buffer answer; /* the server's, to a token that it refused */
-    poplin_error error; /* why it ended; status is 0 while it has not */
+    poplin_error error;   /* why it ended; status is 0 while it has not */
 
     void (*on_ready)(void *context);
     void *on_ready_context;

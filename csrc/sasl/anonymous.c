@@ -9,7 +9,7 @@ enum { TRACE_MAX = 255 }; /* characters, not octets (RFC 4505 section 2) */
 
 /* Of what section 3 prohibits in a trace, the controls. */
 static bool is_trace(poplin_slice text) {
-    return text.size <= TRACE_MAX * 4 && poplin_is_utf8(text) && poplin_utf8_length(text) <= TRACE_MAX &&
+    return text.size <= (size_t)TRACE_MAX * 4 && poplin_is_utf8(text) && poplin_utf8_length(text) <= TRACE_MAX &&
            !poplin_has_control(text);
 }
 

@@ -296,7 +296,7 @@ static int append_unescaped(poplin_buffer *name, poplin_slice escaped) {
 static int read_bearer(poplin_slice text, oauth_message *message, poplin_buffer *name) {
     poplin_slice escaped;
 
-    if (!take_head(&text, &escaped) || escaped.size > POPLIN_FIELD_MAX * 3)
+    if (!take_head(&text, &escaped) || escaped.size > (size_t)POPLIN_FIELD_MAX * 3)
         return POPLIN_ERR_PROTOCOL;
     int status = append_unescaped(name, escaped);
     message->user = poplin_buffer_slice(name);

@@ -8,7 +8,7 @@
 
 static const poplin_slice timestamp = SLICE(TIMESTAMP);
 
-/* holds: POP-APOP-1 B (VEC-APOP-1) */
+/* holds: POP-APOP-1 B, VEC-APOP-1 B */
 static void digest_is_the_vector(void **state) {
     char digest[POPLIN_DIGEST_SIZE];
 

@@ -66,7 +66,7 @@ static void wrong_secret_is_refused(void **state) {
     }
 }
 
-/* holds: SASL-LOGIN-1 C, SASL-CRAM-1 C, POP-AUTH-9 C (VEC-LOGIN-1, VEC-CRAM-1) */
+/* holds: SASL-LOGIN-1 C, VEC-LOGIN-1 C, VEC-CRAM-1 C */
 static void vectors_of_mechanisms_where_the_server_begins(void **state) {
     (void)state;
     static const poplin_credentials tim = {.user = {"tim", 3}, .password = {"tanstaaftanstaaf", 16}};
@@ -89,7 +89,7 @@ static void vectors_of_mechanisms_where_the_server_begins(void **state) {
     hang_up(talk);
 }
 
-/* holds: SASL-OAB-1 C, SASL-XOA-1 C, SASL-PLAIN-1 C (VEC-OAB-1, VEC-XOA-1, VEC-PLAIN-2) */
+/* holds: SASL-OAB-1 C, VEC-OAB-1 C, VEC-XOA-1 C */
 static void vectors_of_mechanisms_where_the_client_begins(void **state) {
     (void)state;
     static const struct {

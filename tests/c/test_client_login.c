@@ -262,7 +262,7 @@ static conversation *greeted_by(const poplin_client_config *config, const char *
     return talk;
 }
 
-/* holds: POP-APOP-1 C, POP-APOP-2 C, POP-APOP-4 C (VEC-APOP-1) */
+/* holds: POP-APOP-1 C, POP-APOP-2 C, VEC-APOP-1 C */
 static void apop_is_taken_where_it_is_named(void **state) {
     (void)state;
     static const poplin_credentials mrose = {.user = {"mrose", 5}, .password = {"tanstaaf", 8}};

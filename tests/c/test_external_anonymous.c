@@ -111,7 +111,7 @@ static void external_server_refuses_anybody_else(void **state) {
         assert_refused(EXTERNAL, rows[i].config, rows[i].asked, rows[i].malformed);
 }
 
-/* holds: SASL-ANON-1 C (VEC-ANON-1) */
+/* holds: SASL-ANON-1 C, VEC-ANON-1 C */
 static void anonymous_client_says_its_trace(void **state) {
     const poplin_sasl_client_config none = {0}, sirhc = {.user = SLICE("sirhc")};
 
@@ -143,7 +143,7 @@ static void traces_have_bounds(void **state) {
     assert_one_message(ANONYMOUS, &longest, longest.user);
 }
 
-/* holds: SASL-ANON-1 S (VEC-ANON-1) */
+/* holds: SASL-ANON-1 S, VEC-ANON-1 S */
 static void anonymous_server_takes_no_trace_for_a_name(void **state) {
     const poplin_slice rows[] = {SLICE(""), SLICE("sirhc"), SLICE("root"), {accents, 510}};
 

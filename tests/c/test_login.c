@@ -4,7 +4,7 @@
 static const poplin_sasl_client_config tim = {.user = SLICE("tim"), .password = SLICE("tanstaaftanstaaf")};
 static const poplin_sasl_server_config login_server = {0};
 
-/* holds: SASL-LOGIN-1 C (VEC-LOGIN-1) */
+/* holds: SASL-LOGIN-1 C, VEC-LOGIN-1 C */
 static void client_answers_any_two_prompts(void **state) {
     static const char *const prompts[][2] = {
         {"VXNlcm5hbWU6", "UGFzc3dvcmQ6"},
@@ -64,7 +64,7 @@ static void client_refuses_what_cannot_be_said(void **state) {
     }
 }
 
-/* holds: SASL-LOGIN-2 S (VEC-LOGIN-1) */
+/* holds: SASL-LOGIN-2 S, VEC-LOGIN-1 S */
 static void server_prompts_twice(void **state) {
     poplin_sasl_server *server = new_server(POPLIN_MECHANISM_LOGIN, &login_server);
     poplin_sasl_turn turn;

@@ -102,7 +102,7 @@ static void fields_are_taken_up_to_255_octets(void **state) {
 static const poplin_sasl_client_config tim = {.user = SLICE("tim"), .password = SLICE("tanstaaftanstaaf")};
 static const poplin_sasl_server_config plain_server = {0};
 
-/* holds: SASL-PLAIN-1 C (VEC-PLAIN-1, -2) */
+/* holds: SASL-PLAIN-1 C, VEC-PLAIN-1 C, VEC-PLAIN-2 C */
 static void exchange_sends_the_vectors(void **state) {
     const poplin_sasl_client_config test = {
         .user = SLICE("test"), .authorize = SLICE("test"), .password = SLICE("test")};
@@ -193,7 +193,7 @@ static void server_asks_for_what_it_prepared(void **state) {
     poplin_sasl_server_free(server);
 }
 
-/* holds: T-PLN-1 S, T-SASL-3 S, SASL-PLAIN-2 S (VEC-PLAIN-3) */
+/* holds: T-PLN-1 S, T-SASL-3 S, VEC-PLAIN-3 S */
 static void exchange_refuses_what_is_no_message(void **state) {
     const struct {
         poplin_slice message;
