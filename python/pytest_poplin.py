@@ -6,21 +6,18 @@ It stands outside the package so that a test run that uses none of the fixtures 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from poplin.testing import CA, Server
+    from poplin.testing import CA, Server, ServerFactory
     from poplin.testing._evidence import Evidence
 
-__all__ = ["ServerFactory", "pop3_ca", "pop3_server", "pop3_server_factory", "pop3_server_tls"]
-
-ServerFactory = Callable[..., "Server"]
-"""What pop3_server_factory is: takes the options of poplin.testing.Server, gives a server that serves."""
+__all__ = ["pop3_ca", "pop3_server", "pop3_server_factory", "pop3_server_tls"]
 
 _EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 
@@ -79,7 +76,7 @@ def pop3_server_factory(request: pytest.FixtureRequest) -> Iterator[ServerFactor
 
     evidence = Evidence()
     request.node.stash[_EVIDENCE] = evidence
-    yield evidence.start
+    yield cast("ServerFactory", evidence.start)
     evidence.stop()
 
 
@@ -90,8 +87,8 @@ def pytest_runtest_makereport(
     """Show with a failure, in whichever phase, what the test's servers saw."""
     report = yield
     evidence = item.stash.get(_EVIDENCE, None)
-    if evidence is not None and report.failed:
-        report.sections += evidence.sections()
+    if evidence is not None and report.failed and call.excinfo is not None:
+        report.sections += evidence.sections(call.excinfo.exconly())
     if evidence is not None and call.when == "teardown":
         del item.stash[_EVIDENCE]
     return report

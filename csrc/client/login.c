@@ -14,8 +14,7 @@ enum {
     FIELD_MAX = 255,     /* octets of a name or password (RFC 4616 section 2) */
     TOKEN_MAX = 65536,   /* of a token; some have over 10,000 */
     AUTH_LINE_MAX = 255, /* octets of a command line, CRLF included (POP-AUTH-6) */
-    ROUNDS_MAX = 8,      /* LIM-4 */
-    REASON_MAX = 600
+    NAMES_SHOWN = 200    /* octets of what was passed over, in the error's text */
 };
 
 static const poplin_slice nothing = {NULL, 0};
@@ -36,10 +35,19 @@ static bool holds(poplin_slice words, const poplin_buffer *secret) {
     return sought.size > 0 && words.size > 0 && memmem(words.data, words.size, sought.data, sought.size) != NULL;
 }
 
+/* The digest at the end of what CRAM-MD5 and APOP send: with what it is of, passwords can be tried against it. */
+static bool holds_digest(poplin_slice words, const poplin_opening *opening) {
+    poplin_slice sent = poplin_buffer_slice(&opening->message);
+    bool made = sent.size > POPLIN_DIGEST_SIZE &&
+                (opening->way == POPLIN_MECHANISM_CRAM_MD5 || opening->way == POPLIN_WAY_APOP);
+    return made && words.size > 0 &&
+           memmem(words.data, words.size, sent.data + sent.size - POPLIN_DIGEST_SIZE, POPLIN_DIGEST_SIZE) != NULL;
+}
+
 poplin_slice poplin_login_conceal(const poplin_client *client, poplin_slice words) {
     const poplin_opening *opening = &client->opening;
-    bool repeated =
-        holds(words, &opening->password) || holds(words, &opening->token) || holds(words, &opening->response);
+    bool repeated = holds(words, &opening->password) || holds(words, &opening->token) ||
+                    holds(words, &opening->response) || holds_digest(words, opening);
     return repeated ? poplin_slice_of("(words that repeat the password)") : words;
 }
 
@@ -105,14 +113,13 @@ static unsigned traits(const poplin_opening *opening) {
     return poplin_mechanism_traits((enum poplin_mechanism)opening->way);
 }
 
-/* Gives the mechanism the server's message; the answer stands in response, in base64. *reason: why it is over. */
+/* Gives the mechanism the server's message; its answer is kept, and stands in response in base64. *reason: why it is over. */
 static int advance(poplin_opening *opening, poplin_slice challenge, const char **reason) {
-    poplin_buffer answer = {0};
-    int status = poplin_sasl_client_step(opening->exchange, challenge, &answer, reason);
+    poplin_buffer_free(&opening->message);
     poplin_buffer_free(&opening->response);
+    int status = poplin_sasl_client_step(opening->exchange, challenge, &opening->message, reason);
     if (status == POPLIN_OK)
-        status = poplin_base64_encode(poplin_buffer_slice(&answer), &opening->response);
-    poplin_buffer_free(&answer);
+        status = poplin_base64_encode(poplin_buffer_slice(&opening->message), &opening->response);
     return status;
 }
 
@@ -126,9 +133,6 @@ static bool fits_line(const poplin_opening *opening) {
 static int begin_exchange(poplin_client *client) {
     poplin_opening *opening = &client->opening;
     const char *reason = NULL;
-    opening->rounds = 0;
-    opening->refusal = NULL;
-    opening->rejected = false;
     opening->held = opening->initial = false;
     if ((traits(opening) & POPLIN_SASL_CLIENT_FIRST) != 0) {
         int status = advance(opening, nothing, &reason);
@@ -159,66 +163,84 @@ static int release_held(poplin_opening *opening, poplin_slice challenge) {
 }
 
 /* Keeps what the server said of a token while the exchange goes on. */
-static int keep_answer(poplin_opening *opening) {
-    poplin_slice answer = poplin_sasl_client_answer(opening->exchange);
+static int keep_answer(poplin_client *client) {
+    poplin_opening *opening = &client->opening;
+    poplin_slice answer = poplin_login_conceal(client, poplin_sasl_client_answer(opening->exchange));
     if (answer.size == 0 || opening->answer.size > 0)
         return POPLIN_OK;
     return poplin_buffer_append(&opening->answer, answer.data, answer.size);
 }
 
+/* Decodes a challenge and gives it to the mechanism. An empty one is a message too: {NULL, 0} would be none. */
+static int take_challenge(poplin_client *client, poplin_slice challenge, const char **reason) {
+    poplin_buffer decoded = {0};
+    int status = poplin_base64_decode(challenge, &decoded);
+    if (status == POPLIN_ERR_PROTOCOL)
+        *reason = "the server's challenge is not base64";
+    poplin_slice message = poplin_buffer_slice(&decoded);
+    if (status == POPLIN_OK)
+        status = advance(&client->opening, message.data != NULL ? message : poplin_slice_of(""), reason);
+    poplin_buffer_free(&decoded);
+    return status == POPLIN_OK ? keep_answer(client) : status;
+}
+
+/* How many challenges there may be is each mechanism's to say, and none takes more than three (LIM-4). */
 static int challenged(poplin_client *client, poplin_slice challenge) {
     poplin_opening *opening = &client->opening;
     const char *reason = "the exchange went wrong";
     if (opening->refusal != NULL)
-        return poplin_step_fail(client, POPLIN_ERR_PROTOCOL, challenge, opening->refusal);
-    if (++opening->rounds > ROUNDS_MAX)
-        return cancel(opening, "the server asks for more and more, without an end");
+        return poplin_step_fail(client, POPLIN_ERR_PROTOCOL, nothing, opening->refusal);
     if (challenge.data == NULL && client->config.strict)
         return cancel(opening, "the server's empty challenge lacks its SP");
     if (opening->held)
         return release_held(opening, challenge);
-    poplin_buffer_clear(&opening->message);
-    int status = poplin_base64_decode(challenge, &opening->message);
-    if (status == POPLIN_ERR_PROTOCOL)
-        return cancel(opening, "the server's challenge is not base64");
-    if (status == POPLIN_OK) {
-        poplin_slice message = poplin_buffer_slice(&opening->message);
-        status = advance(opening, message.data != NULL ? message : (poplin_slice){"", 0}, &reason);
-    }
+    int status = take_challenge(client, challenge, &reason);
     if (status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_AUTH) {
         opening->rejected = status == POPLIN_ERR_AUTH;
         return cancel(opening, reason);
     }
     if (status == POPLIN_OK)
-        status = keep_answer(opening);
-    opening->due = POPLIN_RESPONSE_DUE;
-    return status < 0 ? poplin_opening_going_on(client, status) : POPLIN_AGAIN;
+        opening->due = POPLIN_RESPONSE_DUE;
+    return poplin_opening_going_on(client, status);
 }
 
 /* ---- begun ---- */
 
+/* The argument of APOP. */
 static int digest(poplin_opening *opening, poplin_slice timestamp) {
     char text[POPLIN_DIGEST_SIZE];
+    poplin_slice user = poplin_buffer_slice(&opening->user);
+    poplin_buffer *argument = &opening->message;
     int status = poplin_apop_digest(timestamp, poplin_buffer_slice(&opening->password), text);
     if (status == POPLIN_OK)
-        status =
-            poplin_buffer_append(&opening->response, opening->user.memory + opening->user.start, opening->user.size);
+        status = poplin_buffer_append(argument, user.data, user.size);
     if (status == POPLIN_OK)
-        status = poplin_buffer_append(&opening->response, " ", 1);
-    return status == POPLIN_OK ? poplin_buffer_append(&opening->response, text, POPLIN_DIGEST_SIZE) : status;
+        status = poplin_buffer_append(argument, " ", 1);
+    if (status == POPLIN_OK)
+        status = poplin_buffer_append(argument, text, POPLIN_DIGEST_SIZE);
+    poplin_wipe(text, sizeof text);
+    return status;
+}
+
+static int begin_apop(poplin_client *client) {
+    int status = digest(&client->opening, poplin_buffer_slice(&client->timestamp));
+    if (status == POPLIN_ERR_PROTOCOL)
+        return poplin_step_fail(client, POPLIN_ERR_UNSUPPORTED, nothing, "APOP: SASLprep refuses the password");
+    return poplin_opening_going_on(client, status == POPLIN_OK ? poplin_opening_queue(client, POPLIN_APOP) : status);
 }
 
 static int no_way(poplin_client *client, poplin_buffer *why) {
-    char reason[REASON_MAX];
-    poplin_slice passed_over = poplin_buffer_slice(why);
+    char reason[sizeof client->error.reason];
+    poplin_slice names = poplin_buffer_slice(why);
+    int shown = (int)(names.size < NAMES_SHOWN ? names.size : NAMES_SHOWN);
     const char *hint = client->tls || client->config.link_protected
                            ? ""
                            : "; many servers offer more under TLS: use pop3s:// or tls='stls'";
-    if (passed_over.size == 0)
+    if (names.size == 0)
         (void)snprintf(reason, sizeof reason, "the server offers no way to log in that is known%s", hint);
     else
-        (void)snprintf(reason, sizeof reason, "no way to log in fits; the server offers %.*s%s",
-                       (int)(passed_over.size < 420 ? passed_over.size : 420), passed_over.data, hint);
+        (void)snprintf(reason, sizeof reason, "no way to log in fits; the server offers %.*s%s%s", shown, names.data,
+                       names.size > NAMES_SHOWN ? "..." : "", hint);
     poplin_buffer_free(why);
     return poplin_step_fail(client, POPLIN_ERR_UNSUPPORTED, nothing, reason);
 }
@@ -228,6 +250,8 @@ int poplin_login_begin(poplin_client *client) {
     if (poplin_opening_wants_tls(client))
         return poplin_step_fail(client, POPLIN_ERR_TLS, nothing,
                                 "TLS is demanded and has not been started; submit STLS before the login");
+    client->opening.refusal = NULL;
+    client->opening.rejected = false;
     int status = poplin_choice_make(client, &why);
     if (status == POPLIN_ERR_UNSUPPORTED)
         return no_way(client, &why);
@@ -238,10 +262,7 @@ int poplin_login_begin(poplin_client *client) {
         return begin_exchange(client);
     if (client->opening.way == POPLIN_WAY_USER)
         return poplin_opening_going_on(client, poplin_opening_queue(client, POPLIN_USER));
-    status = digest(&client->opening, poplin_buffer_slice(&client->timestamp));
-    if (status == POPLIN_OK)
-        status = poplin_opening_queue(client, POPLIN_APOP);
-    return poplin_opening_going_on(client, status);
+    return begin_apop(client);
 }
 
 /* ---- what is sent ---- */
@@ -257,7 +278,7 @@ void poplin_login_arguments(poplin_client *client, poplin_parsed_command *line) 
     if (line->verb == POPLIN_PASS) {
         line->argument = poplin_buffer_slice(&opening->password);
     } else if (line->verb == POPLIN_APOP) {
-        line->argument = response;
+        line->argument = poplin_buffer_slice(&opening->message);
     } else {
         line->argument = poplin_slice_of(poplin_choice_name(opening->way));
         if (opening->initial)
@@ -294,8 +315,9 @@ static int refused(poplin_client *client, const poplin_status_line *line, poplin
     if (status < 0)
         return poplin_opening_going_on(client, status);
     bool told = poplin_capabilities_have(&client->capabilities, "AUTH-RESP-CODE", NULL);
+    bool rejected = client->opening.rejected || client->opening.answer.size > 0; /* said inside the exchange */
     enum poplin_code code = client->opening.code;
-    status = code == POPLIN_CODE_NONE && !told ? POPLIN_ERR_AUTH : poplin_code_status(code);
+    status = code == POPLIN_CODE_NONE && (rejected || !told) ? POPLIN_ERR_AUTH : poplin_code_status(code);
     return poplin_opening_done(client, status, event);
 }
 

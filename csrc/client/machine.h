@@ -111,11 +111,10 @@ typedef struct poplin_opening {
     poplin_buffer authorize;
     unsigned way;                 /* that was chosen, of those above */
     poplin_sasl_client *exchange; /* of AUTH; NULL: none is under way */
-    poplin_buffer message;        /* decoded: the challenge, or the response */
-    poplin_buffer response;       /* in base64; or APOP's digest */
+    poplin_buffer message;        /* what the mechanism answers; or APOP's argument */
+    poplin_buffer response;       /* the same in base64 */
     bool initial;                 /* it goes with the AUTH line */
     bool held;                    /* it was made, and waits for the empty challenge */
-    unsigned rounds;              /* challenges so far (LIM-4) */
     poplin_due due;               /* a line of the SASL exchange that is to be sent */
     bool rejected;                /* the server said inside the exchange that the secret is wrong */
     const char *refusal;   /* why the exchange was cancelled: the machine fails with this when that is answered */

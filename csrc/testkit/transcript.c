@@ -56,12 +56,15 @@ static void add_text(poplin_prose *prose, const char *text) {
     }
 }
 
-static void add_reply(poplin_prose *prose, const poplin_exchange *exchange) {
+static void add_reply(poplin_prose *prose, const poplin_record *record, const poplin_exchange *exchange) {
+    const bool leaving = !record->open && record->connected && !exchange->landed; /* the last reply of a session */
     if (exchange->reply[0] != '\0')
         poplin_prose_add(prose, "S: %s\n", exchange->reply);
     else
         poplin_prose_add(prose, "S: (nothing)\n");
     add_text(prose, exchange->text);
+    if (leaving)
+        return;
     if (exchange->octets < exchange->octets_given)
         poplin_prose_add(prose, "     (%" PRIu64 " of %" PRIu64 " octets went out)\n", exchange->octets,
                          exchange->octets_given);
@@ -102,7 +105,7 @@ static void add_exchanges(poplin_prose *prose, const poplin_record *record, size
             poplin_prose_add(prose, ".. (%zu exchanges are not shown)\n", end - beginning);
         if (i < beginning || i >= end) {
             add_command(prose, exchange);
-            add_reply(prose, exchange);
+            add_reply(prose, record, exchange);
         }
     }
     add_behind_exchanges(prose, record, tls);
@@ -170,7 +173,7 @@ static void add_new(poplin_prose *prose, const poplin_record *record, uint64_t f
             ++*position;
         }
         if (*position == place + 1 && (exchange->landed || !record->connected)) {
-            add_reply(prose, exchange);
+            add_reply(prose, record, exchange);
             ++*position;
         }
         tls = exchange->tls;

@@ -12,6 +12,9 @@ from poplin import _core
 from poplin._client import Client, secret_octets
 from poplin._errors import AuthError
 
+NEED_NO_SECRET = frozenset({"EXTERNAL", "ANONYMOUS"})
+"""Mechanisms that log in without a password or token."""
+
 TLS = Literal["auto", "implicit", "stls", "never"]
 
 
@@ -74,7 +77,8 @@ def connect(
     authorize: whose maildrop to open, where it is not the user's own.
     auth: the mechanisms that may be used, as names, in one string or several: "SCRAM-SHA-256", "PLAIN", "USER"
         (USER and PASS), "APOP" and so on. Without it those that are old or weak, APOP, LOGIN and CRAM-MD5, are not
-        used. The order does not matter: the strongest is tried, and no other after it. A URL's ;AUTH= says the same.
+        used, and neither are EXTERNAL (by client_cert) and ANONYMOUS, which need no password, nor even a user. The
+        order does not matter: the strongest is tried, and no other after it. A URL's ;AUTH= says the same.
     initial_response: False sends the first response of AUTH in a line of its own, as some servers want it.
     tls: "auto" does what the scheme says (and for pop3:// to a loopback address or a Unix socket needs no TLS);
         "implicit", "stls" and "never" insist. Only "never" sends a password in clear over a network.
@@ -120,7 +124,9 @@ def connect(
             settings["mechanisms"] = mechanisms
         if authorize is not None:
             settings["authorize"] = secret_octets("authorize", authorize)
-        name, secret = _login(url_user if user is None else user, password, token)
+        free = mechanisms is not None and not NEED_NO_SECRET.isdisjoint(mechanisms.upper().split())
+        name, secret = _login(url_user if user is None else user, password, token, free)
+        settings["wants_login"] = free or name is not None
         credentials = _trust(ca_file, ca_pem, verify, client_cert)
         if token is not None:
             settings["token"] = secret_octets("token", token(None) if callable(token) else token)
@@ -150,8 +156,12 @@ def _opened(link: _core.Link, where: str) -> Client:
 
 def _mechanisms(auth: str | Iterable[str] | None) -> str | None:
     """The names as the core takes them. RFC 2384's "*" is any, and its "+" marks what is no SASL mechanism."""
-    names = auth.split() if isinstance(auth, str) else None if auth is None else list(auth)
-    if names is None or names == ["*"]:
+    if auth is None:
+        return None
+    names = auth.split() if isinstance(auth, str) else list(auth)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("auth= must be the names of mechanisms, in one string or several")
+    if names == ["*"]:
         return None
     return " ".join(name.removeprefix("+") for name in names)
 
@@ -166,13 +176,13 @@ def milliseconds(name: str, seconds: float) -> int:
 
 
 def _login(
-    user: str | None, password: str | Callable[[], str] | None, token: object
+    user: str | None, password: str | Callable[[], str] | None, token: object, free: bool
 ) -> tuple[bytes | None, bytes | None]:
     if user is None:
         if password is not None or token is not None:
             raise ValueError("password= or token= is given, but neither user= nor a user in the URL")
         return None, None
-    if password is None and token is None:
+    if password is None and token is None and not free:
         raise ValueError("there is a user, but no password=, and no token= either")
     name = secret_octets("user", user)
     if password is None:

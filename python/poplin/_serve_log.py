@@ -14,10 +14,9 @@ from typing import NoReturn
 
 from poplin import _core
 from poplin._command import Problem
-from poplin.testing._session import Exchange
 
 BREATH = 1
-"""Seconds of one wait: a signal that comes an instant before it does not end it, and is heard after it."""
+"""Seconds of one wait for a reader: a signal that comes an instant before it does not end it, and is heard after it."""
 
 
 class Stop:
@@ -59,6 +58,7 @@ class Terminal:
     def __init__(self, descriptor: int, stop: Stop) -> None:
         self._descriptor = descriptor
         self._stop = stop
+        self._left = b""  # what a KeyboardInterrupt has kept from being written
         self.patient = True
 
     def write(self, text: str) -> None:
@@ -66,10 +66,10 @@ class Terminal:
         Writes lines, and waits until they are taken, or where `patient` is false does without what is not taken at
         once. Problem, without words: nobody will take them.
         """
-        octets = text.encode(errors="backslashreplace")
+        self._left += text.encode(errors="backslashreplace")
         try:
-            while octets and self._takes():
-                octets = octets[os.write(self._descriptor, octets[: select.PIPE_BUF]) :]
+            while self._left and self._takes():
+                self._left = self._left[os.write(self._descriptor, self._left[: select.PIPE_BUF]) :]
         except OSError as error:
             raise Problem(os.EX_IOERR, "") from error
 
@@ -91,7 +91,7 @@ class Log:
         self._kit = kit
         self._terminal = terminal
         self._newest = 0
-        self._shown: dict[int, int] = {}  # lines of each session that has not ended
+        self._positions: dict[int, int] = {}  # of the sessions that are not over: up to where each was shown
         self._outcomes: Counter[str] = Counter()
         self._retrieved = 0
         self._deleted = 0
@@ -102,19 +102,19 @@ class Log:
             seen = self._kit.changes()
             self.catch_up()
             with stop.allowed():
-                self._kit.wait(seen, 1000 * BREATH)
+                self._kit.wait(seen, -1)
 
     def catch_up(self) -> None:
         """Shows what has happened since the last time."""
         newest, _ = self._kit.count()
-        self._shown |= dict.fromkeys(range(self._newest + 1, newest + 1), 0)
+        self._positions |= dict.fromkeys(range(self._newest + 1, newest + 1), 0)
         self._newest = newest
-        for number in list(self._shown):
+        for number in list(self._positions):
             self._show(number)
 
     def summary(self) -> str:
         """How many sessions ended how, and what they did, in one line."""
-        sessions = self._outcomes.total() + len(self._shown)
+        sessions = self._outcomes.total() + len(self._positions)
         ends = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self._outcomes.items()))
         return (
             f"{counted(sessions, 'session')}{f' ({ends})' if ends else ''}, "
@@ -122,35 +122,23 @@ class Log:
         )
 
     def _show(self, number: int) -> None:
-        record = self._kit.record(number)
-        if record is None:  # it ended while thousands of others came and went
-            del self._shown[number]
+        text, position = self._kit.follow(number, self._positions[number]) or ("", None)
+        if position is None:
+            del self._positions[number]
+            self._count(self._kit.record(number))
+        else:
+            self._positions[number] = position
+        if self._terminal is not None and text:
+            at = time.strftime("%H:%M:%S")
+            self._terminal.write("".join(f"{at} [{number}] {line}\n" for line in text.split("\n")[:-1]))
+
+    def _count(self, record: _core.Record | None) -> None:
+        if record is None or record.outcome is None:  # it ended while thousands of others came and went
             self._outcomes["not seen"] += 1
             return
-        lines = _settled(record)
-        if self._terminal is not None:
-            at = time.strftime("%H:%M:%S")
-            fresh = lines[self._shown[number] :]
-            self._terminal.write("".join(f"{at} [{number}] {line}\n" for line in fresh))
-        self._shown[number] = len(lines)
-        if record.outcome is not None:
-            del self._shown[number]
-            self._outcomes[record.outcome] += 1
-            self._retrieved += len(record.retrieved)
-            self._deleted += len(record.deleted)
-
-
-def _settled(record: _core.Record) -> list[str]:
-    """
-    The lines of a transcript that will not change any more. In an open session those are not the last reply, until it
-    has gone out whole (or, where a fault has changed it, until something follows), and not the end.
-    """
-    lines: list[str] = record.transcript().splitlines()
-    if not record.open:
-        return lines
-    exchanges = record.exchanges
-    held = "S: " if exchanges and not Exchange._make(exchanges[-1]).complete else "== "
-    return lines[: max(index for index, line in enumerate(lines) if line.startswith(held))]
+        self._outcomes[record.outcome] += 1
+        self._retrieved += len(record.retrieved)
+        self._deleted += len(record.deleted)
 
 
 def counted(count: int, noun: str) -> str:

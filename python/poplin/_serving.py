@@ -59,14 +59,16 @@ class Serving:
         """Serves, on a thread of its own. StateError: it was started or stopped before."""
         if self.thread is not None or self._stopping:
             raise StateError("this server was started or stopped before")
-        self._core.start()
-        self._workers.start()
         thread = threading.Thread(target=self._serve, name=f"poplin-server-{self._core.port()}", daemon=True)
         self.thread = thread
         try:
+            self._core.start()
+            self._workers.start()
             thread.start()
-        except RuntimeError:  # this interpreter has, or may have, no more threads
-            self.thread = None
+        except BaseException:  # this interpreter has, or may have, no more threads; or Ctrl-C
+            if thread.ident is None:  # it has not run, or is about to see that it is to stop
+                self.thread = None
+            self.stop()
             raise
         stop_at_exit(self)
 
@@ -76,12 +78,14 @@ class Serving:
         if os.getpid() != self._process:
             return
         until = None if patience is None else time.monotonic() + patience
-        if self.thread is None:
-            self._core.close()
-        else:
-            self._core.wake()
-            self._join(self.thread, until)
-        self._workers.stop()
+        try:
+            if self.thread is None:
+                self._core.close()
+            else:
+                self._core.wake()
+                self._join(self.thread, until)
+        finally:  # also where Ctrl-C ends the wait
+            self._workers.stop()
         for thread in self._workers.threads:
             self._join(thread, until)
 

@@ -46,7 +46,8 @@ mail_location = maildir:{folder}/mail/%u
 mail_plugin_dir = {folder}/lib/modules
 mail_max_userip_connections = 100
 disable_plaintext_auth = no
-auth_mechanisms = plain
+auth_mechanisms = {mechanisms}
+{tokens}
 passdb {{
   driver = static
   args = password={password}
@@ -78,12 +79,34 @@ service pop3-login {{
 """
 
 
+EVERY_MECHANISM = "plain login cram-md5 scram-sha-1 scram-sha-256 apop oauthbearer xoauth2"
+
+TOKENS = """
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {file}
+}}
+"""
+
+INTROSPECTION = """
+introspection_url = {url}
+introspection_mode = auth
+username_attribute = username
+active_attribute = active
+active_value = true
+"""
+
+
 class Dovecot:
-    """A running Dovecot with no mailboxes. A context manager: at the end it is stopped and its folder is gone."""
+    """
+    A running Dovecot with no mailboxes. Where the URL of a provider of tokens is given it knows every mechanism, else
+    PLAIN. A context manager: at the end it is stopped and its folder is gone.
+    """
 
     PASSWORD = "sesame"
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, introspection: str | None = None) -> None:
         root = os.geteuid() == 0
         self._account = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.geteuid())
         self._folder = Path(tempfile.mkdtemp(prefix="poplin-dovecot-"))
@@ -91,7 +114,7 @@ class Dovecot:
         self._copy(identity)
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.port, self.tls_port = (listener.getsockname()[1] for listener in sockets)
-        self._configure()
+        self._configure(introspection)
         self._process = self._start(sockets)
         for listener in sockets:
             listener.close()
@@ -146,7 +169,10 @@ class Dovecot:
         (self._folder / "run/login").mkdir(0o750)
         (self._folder / "run/login/modules").symlink_to(library / "modules")
 
-    def _configure(self) -> None:
+    def _configure(self, introspection: str | None) -> None:
+        provider = self._folder / "provider"
+        if introspection is not None:
+            provider.write_text(INTROSPECTION.format(url=introspection))
         text = CONFIGURATION.format(
             folder=self._folder,
             user=self._account.pw_name,
@@ -156,6 +182,8 @@ class Dovecot:
             port=self.port,
             tls_port=self.tls_port,
             password=self.PASSWORD,
+            mechanisms="plain" if introspection is None else EVERY_MECHANISM,
+            tokens="" if introspection is None else TOKENS.format(file=provider),
         )
         (self._folder / "dovecot.conf").write_text(text)
         self._own(self._folder)

@@ -28,7 +28,7 @@ def serve(tls: str, **options: Any) -> Server:
 
 def add(server: Server, fault: str) -> Fault:
     if " " not in fault:
-        return server.quirk(fault)
+        return server.attack(fault) if fault in kit.ATTACKS else server.quirk(fault)
     return server.fault_text(fault.replace("<2>", server.messages("alice")[1].uid))
 
 

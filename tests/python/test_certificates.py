@@ -120,3 +120,24 @@ def test_a_folder_for_the_ca_goes_with_the_server(ca: CA) -> None:
     assert server.ca_file == file
     server.stop()
     assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "", "a\n"])
+def test_a_name_that_is_none(ca: CA, name: str) -> None:
+    with pytest.raises(poplin.CertificateError, match="neither a host name nor an IP address"):
+        ca.certificate("localhost", name)
+
+
+def test_a_blemish_that_is_none(ca: CA) -> None:
+    with pytest.raises(ValueError, match="BLEMISHES"):
+        ca.certificate(blemish="rusty")
+
+
+def test_files_are_there_inside_the_context() -> None:
+    made = certificate()
+    with made:
+        folder = made.ca_file.parent
+        assert (made.ca_file.read_text(), made.key_file.read_text()) == (made.ca_pem, made.key_pem)
+    assert not folder.exists()
+    with pytest.raises(RuntimeError):
+        assert made.ca_file

@@ -1,4 +1,4 @@
-"""The README's Python code and the examples, run as they stand."""
+"""The documents' Python code and the examples, run as they stand."""
 
 import contextlib
 import io
@@ -12,14 +12,27 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from programs import Program
 
 import poplin
+import poplin.testing
+from poplin import _core
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+TESTING = (ROOT / "docs/testing.md").read_text("utf-8")
+
+
+def blocks(text: str) -> list[str]:
+    """The Python code in a document."""
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = [*blocks((ROOT / "README.md").read_text("utf-8")), *blocks(TESTING)]
+TESTS = [block for block in BLOCKS if "def test_" in block and "pop3_server)" in block]
+PROGRAMS = [block for block in BLOCKS if block not in TESTS]
 SAMPLES = sorted((ROOT / "examples/mail").glob("*.eml"))
 
 
@@ -55,17 +68,79 @@ def line_of(child: Program) -> str:
     return child.stdout.readline().strip()
 
 
-def test_the_readme_has_python() -> None:
-    assert BLOCKS
+def test_the_documents_have_python() -> None:
+    assert blocks(TESTING)
+    assert PROGRAMS
+    assert TESTS
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_the_readmes_python(block: str) -> None:
+@pytest.mark.parametrize("block", PROGRAMS)
+def test_the_documents_python(block: str) -> None:
     """What stands behind a print as a comment is what it prints."""
     done = run("-c", block)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    if "unittest" not in block:
+        assert done.stderr == ""
     for expected in re.findall(r"^\s*print\(.*\)\s+# (.*)$", block, re.MULTILINE):
         assert expected in done.stdout.splitlines()
+
+
+MY_PROGRAM = """
+import poplin
+
+def run_my_program(*address):
+    url = f"pop3://127.0.0.1:{address[-1]}"
+    for _ in range(2):
+        try:
+            with poplin.connect(url, user="alice", password="secret") as pop:
+                for message in pop.retr_all():
+                    message.dele()
+            break
+        except poplin.ConnectionLost:
+            pass
+
+"""
+
+
+@pytest.mark.parametrize("block", TESTS)
+def test_the_documents_tests(block: str, tmp_path: Path) -> None:
+    """With a program that comes back after a lost connection they pass; with one that does not they fail."""
+    for attempts, status in ((2, 0), (1, 1)):
+        suite = tmp_path / f"test_{attempts}.py"
+        suite.write_text(MY_PROGRAM.replace("range(2)", f"range({attempts})") + block)
+        done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", suite)
+        assert done.returncode == status, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "kinds"),
+    [
+        (_core.FAULT_SETTINGS, True),
+        (poplin.testing.QUIRKS, False),
+        (poplin.testing.ATTACKS, False),
+        ({name: meaning for name, meaning in poplin.testing.BLEMISHES.items() if name != "none"}, False),
+    ],
+)
+def test_the_document_tells_what_there_is(table: dict[str, Any], kinds: bool) -> None:
+    """Each setting, quirk, attack and blemish of the core, in its own words, and none that it does not have."""
+    words = {"flag": "", "signed": "±number", "share": "0 to 1"}
+    rows = {
+        f"| `{name}` | {f'{words.get(told[0], told[0])} | {told[1]}' if kinds else told} |"
+        for name, told in table.items()
+    }
+    lines = TESTING.splitlines()
+    assert rows - set(lines) == set()
+    first = min(lines.index(row) for row in rows)
+    last = max(lines.index(row) for row in rows)
+    assert [line for line in lines[first:last] if line.startswith("| `") and line not in rows] == []
+
+
+def test_the_documents_faults() -> None:
+    examples = re.search(r"^```\n(RETR nth.*?)^```$", TESTING, re.MULTILINE | re.DOTALL)
+    assert examples
+    server = poplin.testing.Server()
+    for line in examples.group(1).splitlines():
+        server.fault_text(line.partition("   ")[0])
 
 
 def test_serve_and_fetch(tmp_path: Path) -> None:

@@ -178,7 +178,22 @@ def test_a_fault_works_until_it_is_removed(server: Server, pop: poplib.POP3) -> 
         assert server.sessions[0].exchanges[-1].fault == fault.name
     pop.noop()
     fault.remove()
-    assert fault.fired == 0
+    assert fault.fired == 1
+
+
+def test_a_fault_is_removed_alone(server: Server, pop: poplib.POP3) -> None:
+    first, second = server.fault("NOOP", refuse="later"), server.fault("NOOP", refuse="later")
+    assert first.name == second.name
+    with pytest.raises(poplib.error_proto):
+        pop.noop()
+    first.remove()
+    third = server.fault("NOOP", refuse="later", session=9)
+    first.remove()
+    with pytest.raises(poplib.error_proto):
+        pop.noop()
+    second.remove()
+    pop.noop()
+    assert (first.fired, second.fired, third.fired) == (1, 2, 0)
 
 
 def test_a_false_flag_is_no_setting(server: Server) -> None:
@@ -193,6 +208,13 @@ def test_quirks_from_the_beginning() -> None:
         client.pass_("secret")
         assert client.list()[1] == [b"6"]
         client.quit()
+
+
+def test_a_quirk_is_no_attack(server: Server) -> None:
+    with pytest.raises(ValueError, match=r"quirk\('doubled-cr'\)"):
+        server.attack("doubled-cr")
+    with pytest.raises(ValueError, match=r"attack\('stls-stripped'\)"):
+        server.quirk("stls-stripped")
 
 
 def test_every_profile_can_be_added(server: Server) -> None:

@@ -155,6 +155,37 @@ def test_failures_show_the_masked_transcript(suite: pytest.Pytester, options: li
     assert "secret" not in "".join(line for line in text.splitlines() if line.startswith(("C:", "S:")))
 
 
+def test_a_transcript_that_the_failure_shows_is_not_shown_again(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        from talking import talk
+
+        def test_assertion(pop3_server):
+            talk(pop3_server, "STAT")
+            pop3_server.sessions[0].assert_retrieved("none")
+
+        def test_waiting(pop3_server):
+            talk(pop3_server, "STAT")
+            pop3_server.sessions[0].assert_outcome("committed")
+            pop3_server.wait_for(lambda server: server.messages("alice"), timeout=0.01)
+
+        def test_one_of_two(pop3_server, pop3_server_factory):
+            talk(pop3_server_factory(), "STAT")
+            talk(pop3_server, "STAT")
+            talk(pop3_server, "NOOP")
+            pop3_server.sessions[0].assert_retrieved("none")
+        """
+    )
+    text = run(suite).stdout.str()
+    first, second, third = re.split("^_+ test_.*$", text, flags=re.MULTILINE)[1:]
+    for report in (first, second):
+        assert report.count("C: STAT") == 1
+        assert "poplin server" not in report
+    assert "def wait_for" not in second
+    assert third.count("poplin server") == 2
+    assert third.count("C: STAT") == 3
+
+
 def test_a_server_that_nobody_came_to_says_so(suite: pytest.Pytester) -> None:
     suite.makepyfile("def test_it(pop3_server): assert 0")
     run(suite).stdout.fnmatch_lines(["*poplin server*transcript*", "no client connected"])

@@ -278,6 +278,16 @@ def test_a_log_that_is_read_late_is_whole() -> None:
     assert commands == ["USER alice", "PASS ****", *["NOOP", "STAT"] * 1500, "QUIT"]
 
 
+def test_a_reply_that_a_fault_changed_is_shown_at_once() -> None:
+    with serving("--fault", "NOOP cut=3") as running, login(running) as pop:
+        assert running.child.stderr is not None
+        pop._putcmd("NOOP")  # type: ignore[attr-defined]
+        lines = iter(running.child.stderr.readline, "")
+        assert any(line.endswith("!! NOOP cut=3\n") for line in lines)
+        assert next(lines).endswith(" [1] S: +OK\n")
+        assert next(lines).endswith(" [1]      (3 of 18 octets went out)\n")
+
+
 def test_it_ends_though_nobody_reads_its_log() -> None:
     """The log fills the pipe; the server goes on, and a signal is heard."""
     with serving("--user", "alice:secret") as running:
@@ -329,6 +339,8 @@ def test_an_open_session_ends_with_it_and_deletes_nothing(message: Path, signal_
         (["--fault", "RETR"], "RETR"),
         (["--quirk", "long-unique-id"], "long-unique-ids"),
         (["--attack", "none"], "none"),
+        (["--attack", "doubled-cr"], "a quirk"),
+        (["--quirk", "stls-stripped"], "an attack"),
         (["--no-such-option"], "unrecognized arguments"),
     ],
 )

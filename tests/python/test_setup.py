@@ -38,7 +38,9 @@ def only_pkg_config(tmp_path: Path, knows: str) -> str:
     return str(tmp_path)
 
 
-@pytest.mark.parametrize(("knows", "package"), [("", "libgnutls28-dev"), ("gnutls", "libuv1-dev")])
+@pytest.mark.parametrize(
+    ("knows", "package"), [("", "libgnutls28-dev"), ("gnutls", "libidn-dev"), ("gnutls libidn", "libuv1-dev")]
+)
 def test_a_missing_library(tmp_path: Path, knows: str, package: str) -> None:
     words = build(tmp_path, PATH=only_pkg_config(tmp_path, knows))
     assert words.startswith("poplin: ")

@@ -15,7 +15,7 @@ from logins import MAIL, USERS, fetch_and_delete, login
 from programs import program
 
 import poplin
-from poplin.testing import Server
+from poplin.testing import CA, Server
 
 # ---- its life ----
 
@@ -96,6 +96,21 @@ def test_arguments_that_do_not_fit(settings: dict[str, Any], kind: type[Exceptio
         Server(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"users": ["alice"]}, "users must be a dict of names and passwords, not list"),
+        ({"certificate": CA()}, "certificate must be a Certificate, not CA"),
+        ({"quirks": "doubled-cr"}, r"quirks=\['doubled-cr'\]"),
+        ({"quirks": ["stls-stripped"]}, r"attack\('stls-stripped'\)"),
+        ({"keep_sessions": -1}, "keep_sessions must be"),
+    ],
+)
+def test_what_is_wrong_with_an_argument(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        Server(**settings)
+
+
 def test_many_at_once_know_nothing_of_each_other() -> None:
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(Server({"alice": f"secret-{number}"})) for number in range(50)]
@@ -151,7 +166,9 @@ def test_tls_of_its_own(tls: Any) -> None:
             assert pop.tls
         session = server.sessions[0].assert_no_cleartext_secret()
         assert session.tls == pop.tls
-    assert not file.exists()
+    assert not file.parent.exists()
+    with pytest.raises(poplin.StateError):
+        assert server.ca_file
 
 
 def test_no_tls() -> None:
@@ -213,8 +230,9 @@ def test_a_child_after_fork_leaves_it_alone() -> None:
             def password(self, user): return "secret"
             def maildrop(self, user): raise poplin.InUse
 
-        for server in (Server({"alice": "secret"}), Server(backend=Backend())):
+        for server in (Server({"alice": "secret"}), Server(backend=Backend(), tls="stls")):
             server.start()
+            file = server.ca_file
             open_one = poplib.POP3(server.host, server.port, timeout=20)
             (session,) = server.sessions
             fault = server.fault("NOOP", refuse="no")
@@ -242,6 +260,7 @@ def test_a_child_after_fork_leaves_it_alone() -> None:
             open_one.quit()
             open_one.close()
             session.assert_outcome("left")
+            assert file is None or file.exists()
             server.stop()
         print("well")
     """

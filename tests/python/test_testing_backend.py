@@ -74,6 +74,25 @@ def test_clocks_are_moved_while_the_server_stops() -> None:
             assert not thread.is_alive()
 
 
+def test_a_start_that_is_interrupted_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread is there already, and Ctrl-C comes while it is waited for."""
+    threads = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        threads.append(thread)
+        start(thread)
+        raise KeyboardInterrupt
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    for workers in (0, 2):
+        with pytest.raises(KeyboardInterrupt), Server(backend=Backend({}), workers=workers):
+            pass
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
 def attempt(server: Server) -> None:
     """Logs in, in vain."""
     with contextlib.suppress(poplib.error_proto, OSError), login(server):

@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from logins import MAIL, USERS, fetch_and_delete, login
+from programs import program
 
-from poplin.testing import Server, Session
+from poplin import _core
+from poplin.testing import Outcome, Server, Session
 from poplin.testing._session import wait_for_change
 
 # ---- what happened ----
@@ -99,9 +101,13 @@ def test_an_assertion_does_not_wait_for_ever(server: Server) -> None:
             session.assert_outcome("left")
 
 
+def test_the_outcomes_are_the_cores() -> None:
+    assert get_args(Outcome) == tuple(_core.OUTCOMES)
+
+
 def test_an_outcome_that_is_none(server: Server) -> None:
     with login(server), pytest.raises(ValueError, match="'committed', 'left', 'dropped', 'timed out', 'failed'"):
-        server.sessions[0].assert_outcome("comitted")
+        server.sessions[0].assert_outcome("comitted")  # type: ignore[arg-type]
 
 
 def test_texts_that_cannot_be_meant(server: Server) -> None:
@@ -165,3 +171,32 @@ def test_an_interrupt_gets_through(server: Server) -> None:
     with pytest.raises(KeyboardInterrupt):
         server.wait_for(never, timeout=60)
     interrupting.join()
+
+
+def test_an_interrupt_that_does_not_break_the_wait_gets_through() -> None:
+    """As where the signal comes a moment before it, or to another thread."""
+    text = """
+        import _thread
+        import sys
+        import threading
+        from poplin.testing import Server
+
+        def wait():
+            server._kit.wait(server._kit.changes(), -1)
+
+        def interrupt():
+            while sys._current_frames()[caller].f_code is not wait.__code__:
+                pass
+            _thread.interrupt_main()
+
+        caller = threading.get_ident()
+        with Server() as server:
+            threading.Thread(target=interrupt).start()
+            try:
+                wait()
+            except KeyboardInterrupt:
+                print("well")
+    """
+    with program(text) as running:
+        output, errors = running.communicate(timeout=60)
+    assert (output, errors) == ("well\n", "")

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import pytest
 
-from poplin.testing import Fault, Server
+from poplin.testing import ATTACKS, Fault, Server
 
 USERS = {"alice": "secret"}
 MAIL = (b"Subject: hi\r\n\r\n.hello\r\nbye\r\n", b".first\r\nx\r\n")
@@ -202,7 +202,7 @@ def add(server: Server, fault: str) -> Fault:
     """A fault by its text, a quirk or an attack by its name."""
     if " " in fault:
         return server.fault_text(with_uids(server, fault.encode()).decode())
-    return server.quirk(fault)
+    return server.attack(fault) if fault in ATTACKS else server.quirk(fault)
 
 
 def play(case: Case) -> None:

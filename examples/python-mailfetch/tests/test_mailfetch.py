@@ -5,7 +5,7 @@ from pathlib import Path
 import mailfetch
 import pytest
 
-from poplin.testing import CA, Server
+from poplin.testing import CA, Server, ServerFactory
 
 MAIL = [b"Subject: %d\r\n\r\n%s\r\n" % (number, b"text " * 20) for number in (1, 2, 3)]
 
@@ -78,7 +78,7 @@ def test_over_tls_the_password_is_protected(pop3_server_tls: Server, tmp_path: P
 
 @pytest.mark.parametrize("blemish", ["expired", "wrong-host", "unknown-root", "self-signed"])
 def test_a_bad_certificate_gets_no_password(
-    pop3_server_factory: "type[Server]", pop3_ca: CA, tmp_path: Path, blemish: str
+    pop3_server_factory: ServerFactory, pop3_ca: CA, tmp_path: Path, blemish: str
 ) -> None:
     server = pop3_server_factory(tls="implicit", certificate=pop3_ca.certificate(blemish=blemish))
     (tmp_path / "ca.pem").write_text(pop3_ca.pem)

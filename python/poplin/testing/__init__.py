@@ -16,8 +16,8 @@ as the fixture `pop3_server`, `PopServerMixin` a unittest one.
 from poplin.testing._certificates import BLEMISHES, CA, Certificate, certificate
 from poplin.testing._faults import ATTACKS, QUIRKS, Fault
 from poplin.testing._mail import Mail
-from poplin.testing._server import Clock, Server
-from poplin.testing._session import Exchange, Session
+from poplin.testing._server import Clock, Server, ServerFactory
+from poplin.testing._session import Exchange, Outcome, Session
 from poplin.testing._unittest import PopServerMixin
 
 __all__ = [
@@ -30,8 +30,10 @@ __all__ = [
     "Exchange",
     "Fault",
     "Mail",
+    "Outcome",
     "PopServerMixin",
     "Server",
+    "ServerFactory",
     "Session",
     "certificate",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from poplin import _core
 
 if TYPE_CHECKING:
-    from tempfile import TemporaryDirectory
+    from poplin.testing._files import Files
 
 BLEMISHES: dict[str, str] = _core.BLEMISHES
 """What can be wrong with a certificate that a client must refuse: word and meaning. "none" is a good one."""
@@ -69,20 +69,18 @@ class Certificate:
         self.key_pem = key_pem
         self.staple = staple
         self.blemish = blemish
-        self._folder: TemporaryDirectory[str] | None = None
+        self._files: Files | None = None
 
     def __enter__(self) -> Self:
-        import tempfile
+        from poplin.testing._files import Files
 
-        self._folder = tempfile.TemporaryDirectory(prefix="poplin-")
-        for path, pem in ((self.ca_file, self.ca_pem), (self.cert_file, self.cert_pem), (self.key_file, self.key_pem)):
-            path.write_text(pem)
+        self._files = Files({"ca.pem": self.ca_pem, "cert.pem": self.cert_pem, "key.pem": self.key_pem})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._files is not None:
+            self._files.remove()
+            self._files = None
 
     @property
     def ca_file(self) -> Path:
@@ -103,9 +101,9 @@ class Certificate:
         return f"<poplin.testing.Certificate{'' if self.blemish == 'none' else f', {self.blemish}'}>"
 
     def _file(self, name: str) -> Path:
-        if self._folder is None:
+        if self._files is None:
             raise RuntimeError("a certificate has files only inside its context: with certificate(...) as it")
-        return Path(self._folder.name, name)
+        return self._files.folder / name
 
     def _credentials(self) -> _core.Credentials:
         settings: dict[str, object] = {"server": True, "cert_pem": self.cert_pem, "key_pem": self.key_pem}

@@ -36,12 +36,16 @@ class Evidence:
         server.start()
         return server
 
-    def sections(self) -> list[tuple[str, str]]:
-        """Titles and texts for a failure's report."""
+    def sections(self, message: str) -> list[tuple[str, str]]:
+        """Titles and texts for a failure's report, which begins with this message; what that shows is not repeated."""
         found = []
         for server in self._servers:
             where = server.url if server.path is None else server.path
-            found.append((f"poplin server {where} transcript", _cut(server.transcript) or "no client connected\n"))
+            transcript = server.transcript
+            if not transcript:
+                found.append((f"poplin server {where} transcript", "no client connected\n"))
+            elif transcript.rstrip() not in message:
+                found.append((f"poplin server {where} transcript", _cut(transcript)))
             if errors := self._untold(server):
                 self._told += errors
                 texts = ["".join(traceback.format_exception(error)) for error in errors]

@@ -20,21 +20,24 @@ Command = Literal["STLS", "CAPA", "QUIT", "STAT", "LIST", "UIDL", "RETR", "TOP",
 
 
 class Fault:
-    """What was added under one name to a test server. As a context manager it is removed at the end."""
+    """A fault of a test server, or all of a quirk or an attack. As a context manager it is removed at the end."""
 
-    def __init__(self, kit: _core.Testkit, name: str) -> None:
+    def __init__(self, kit: _core.Testkit, added: tuple[int, str]) -> None:
         self._kit = kit
-        self.name = name
+        self._fired: int | None = None
+        self._id, self.name = added
         """What it is known by in transcripts: the setting `name`, or else its own text."""
 
     @property
     def fired(self) -> int:
         """How often it took effect."""
-        return self._kit.fired(self.name)
+        return self._kit.fired(self._id) if self._fired is None else self._fired
 
     def remove(self) -> None:
-        """Removes whatever has this name; what it has begun goes on. Removing twice is peaceful."""
-        self._kit.remove(self.name)
+        """Removes it, whatever else has its name; what it has begun goes on. Removing twice is peaceful."""
+        fired = self._kit.remove(self._id)
+        if fired is not None:
+            self._fired = fired
 
     def __enter__(self) -> Self:
         return self
@@ -186,11 +189,15 @@ class Faults:
         return Fault(self._kit, self._kit.add_fault_text(text))
 
     def quirk(self, name: str) -> Fault:
-        """Adds what one of `QUIRKS` does. ValueError: there is none of this name."""
+        """Adds what one of `QUIRKS` does. ValueError: there is none of this name, or it was added before."""
+        if name in ATTACKS:
+            raise ValueError(f"{name} is no quirk but an attack: attack({name!r}) adds it")
         return Fault(self._kit, self._kit.add_profile(name))
 
     def attack(self, name: str) -> Fault:
-        """Adds what one of `ATTACKS` does. ValueError: there is none of this name."""
+        """Adds what one of `ATTACKS` does. ValueError: there is none of this name, or it was added before."""
+        if name in QUIRKS:
+            raise ValueError(f"{name} is no attack but a quirk: quirk({name!r}) adds it")
         return Fault(self._kit, self._kit.add_profile(name))
 
 

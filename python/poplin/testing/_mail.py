@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,7 +47,6 @@ class Maildrops:
         self._users: dict[str, str] = {}
         self._limit = limit
         self._home = os.getpid()
-        self._adding = threading.Lock()  # so that load can tell what it has added
         if memory is not None:
             memory.limit(limit)
             for name, password in users.items():
@@ -92,9 +90,7 @@ class Maildrops:
         larger than max_message.
         """
         name, data = octets("a user's name", user), self._content(message)
-        memory = self._maildrops()
-        with self._adding:
-            return memory.deliver(name, data)
+        return self._maildrops().deliver(name, data)
 
     def load(self, user: str, path: str | os.PathLike[str]) -> list[str]:
         """
@@ -104,11 +100,7 @@ class Maildrops:
         ValueError: there is no such user. NetworkError, an OSError: it cannot be read. LimitExceeded: a message is
         larger than max_message.
         """
-        name, memory = octets("a user's name", user), self._maildrops()
-        with self._adding:
-            before = set(memory.unique_ids(name))
-            memory.load(name, path)
-            return [uid for uid in memory.unique_ids(name) if uid not in before]
+        return self._maildrops().load(octets("a user's name", user), path)
 
     def messages(self, user: str) -> list[Mail]:
         """The user's messages, oldest first. ValueError: there is no such user."""
@@ -141,7 +133,7 @@ class Maildrops:
         aside = _core.Memory()
         aside.limit(self._limit)
         aside.add_user(b"", b"")
-        count = aside.load(b"", path) if Path(path).is_file() else None
+        count = len(aside.load(b"", path)) if Path(path).is_file() else None
         if count != 1:
             found = "no file" if count is None else f"a file with {count} messages"
             raise ValueError(f"{os.fspath(path)} is {found}: deliver takes one message, load takes many")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from poplin import _core
 from poplin._backend import Backend
 from poplin._connect import TLS, milliseconds
+from poplin._errors import StateError
 from poplin._listening import Address, core_settings, tls_mode
 from poplin._serving import Serving
 from poplin.testing._background import Background
@@ -21,7 +23,7 @@ from poplin.testing._mail import Maildrops
 from poplin.testing._session import Session, wait_for_change
 
 if TYPE_CHECKING:
-    from tempfile import TemporaryDirectory
+    from poplin.testing._files import Files
 
 T = TypeVar("T")
 
@@ -99,6 +101,14 @@ class Server(Faults, Maildrops):
 
         NetworkError: the address cannot be listened on. ValueError, TypeError: the arguments do not fit together.
         """
+        if users is not None and not isinstance(users, Mapping):
+            raise TypeError(f"users must be a dict of names and passwords, not {type(users).__name__}")
+        if certificate is not None and not isinstance(certificate, Certificate):
+            raise TypeError(
+                f"certificate must be a Certificate, not {type(certificate).__name__}: CA().certificate() makes one"
+            )
+        if isinstance(quirks, str):
+            raise TypeError(f"quirks must be several names, not a str: quirks=[{quirks!r}]")
         if users is not None and backend is not None:
             raise ValueError("users= or backend=: which of the two is meant?")
         if workers and backend is None:
@@ -119,7 +129,7 @@ class Server(Faults, Maildrops):
             loopback_protected=loopback_protected,
         )
         credentials = None if certificate is None else certificate._credentials()
-        self._kit = _core.Testkit({"sessions_kept": keep_sessions})
+        self._kit = _core.Testkit({"keep_sessions": keep_sessions})
         for quirk in quirks:
             self.quirk(quirk)
         memory = _core.Memory() if backend is None else None
@@ -135,7 +145,8 @@ class Server(Faults, Maildrops):
         self._address = Address(host, bound, path, mode)
         self._certificate = certificate
         self._raise_errors = raise_errors
-        self._folder: TemporaryDirectory[str] | None = None
+        self._files: Files | None = None
+        self._writing = threading.Lock()
         self.clock = Clock(self._running)
         """The server's clock, which tests may move."""
 
@@ -177,15 +188,17 @@ class Server(Faults, Maildrops):
 
     @property
     def ca_file(self) -> Path | None:
-        """The same as a file, which is removed when the server stops; None without TLS."""
+        """The same as a file; None without TLS. It is removed when the server stops; StateError: it has stopped."""
         if self._certificate is None:
             return None
-        if self._folder is None:
-            import tempfile
+        with self._writing:
+            if self._running.state == "stopped":
+                raise StateError("this server has stopped, and its file is gone; ca_pem is still there")
+            if self._files is None:
+                from poplin.testing._files import Files
 
-            self._folder = tempfile.TemporaryDirectory(prefix="poplin-")
-            Path(self._folder.name, "ca.pem").write_text(self._certificate.ca_pem)
-        return Path(self._folder.name, "ca.pem")
+                self._files = Files({"ca.pem": self._certificate.ca_pem})
+            return self._files.folder / "ca.pem"
 
     # ---- beginning and ending ----
 
@@ -199,9 +212,9 @@ class Server(Faults, Maildrops):
         twice is peaceful.
         """
         self._running.stop()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        files, self._files = self._files, None
+        if files is not None:
+            files.remove()
 
     def __enter__(self) -> Self:
         self.start()
@@ -239,11 +252,12 @@ class Server(Faults, Maildrops):
         """
         return self._running.errors
 
-    def wait_for(self, predicate: Callable[[Self], T], timeout: float = 5.0) -> T:
+    def wait_for(self, predicate: Callable[[Self], T | None], timeout: float = 5.0) -> T:
         """
         Waits until predicate(server) is true, and returns what it gave. It is looked at whenever something happens in a
         session, in the caller's thread. TimeoutError: it was not true within so many seconds; it shows what happened.
         """
+        __tracebackhide__ = True
         until = time.monotonic() + timeout
         while True:
             seen = self._kit.changes()
@@ -267,3 +281,10 @@ class Server(Faults, Maildrops):
         if self._memory is not None:
             for name in self.users:
                 self.clear(name)
+
+
+ServerFactory: TypeAlias = type[Server]
+"""
+What the fixture `pop3_server_factory` is, for annotations: a function that takes the options of `Server` and gives one
+that serves.
+"""

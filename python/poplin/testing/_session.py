@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from poplin import _core
+
+Outcome = Literal["committed", "left", "dropped", "timed out", "failed"]
+"""How a session can end."""
 
 LONGEST_WAIT = 0x7FFFFFFF  # milliseconds that the core waits at most
 
@@ -85,8 +88,11 @@ class Session:
         return self._look().open
 
     @property
-    def outcome(self) -> str | None:
-        """How it ended: "committed", "left", "dropped", "timed out" or "failed"; None while it is open."""
+    def outcome(self) -> Outcome | None:
+        """
+        How it ended: "committed" (QUIT, and what was marked is deleted), "left" (QUIT before a login), "dropped",
+        "timed out" or "failed"; None while it is open.
+        """
         return self._look().outcome
 
     @property
@@ -186,7 +192,7 @@ class Session:
         __tracebackhide__ = True
         return self._assert(lambda record: record.check_order(*commands))
 
-    def assert_outcome(self, outcome: str) -> Self:
+    def assert_outcome(self, outcome: Outcome) -> Self:
         """It has ended so: see `outcome`. ValueError: there is no such outcome."""
         __tracebackhide__ = True
         if outcome not in _core.OUTCOMES:

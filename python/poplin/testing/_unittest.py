@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -64,8 +65,12 @@ class PopServerMixin(_Base):
         return cast("unittest.TestResult", _NotingResult(result, self._note))
 
     def _note(self, error: BaseException) -> None:
-        for title, text in self._evidence.sections() if self._evidence else []:
+        for title, text in self._evidence.sections(_message(error)) if self._evidence else []:
             error.add_note(f"\n{title}:\n{text.rstrip()}")
+
+
+def _message(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error))  # also of one whose __str__ fails
 
 
 class _NotingResult:
