@@ -42,6 +42,12 @@ static int same_secret(lua_State *L) {
     return 1;
 }
 
+/* core.need_no_secret(mechanisms): whether one of the named mechanisms logs in without password or token. */
+static int need_no_secret(lua_State *L) {
+    lua_pushboolean(L, poplin_mechanisms_need_no_secret(luaL_checkstring(L, 1)));
+    return 1;
+}
+
 /*
  * core.parse_url(url, tls): host, port, user or nil, auth or nil, and the mode of TLS; or nil and an error. An
  * unknown word for tls is misuse.
@@ -89,6 +95,7 @@ int luaopen_poplin_core(lua_State *L) {
         {"fault_settings", poplin_lua_fault_settings},
         {"outcomes", poplin_lua_outcomes},
         {"quirks", poplin_lua_quirks},
+        {"need_no_secret", need_no_secret},
         {"parse_url", parse_url},
         {"finalizing", finalizing},
         {"now", now},

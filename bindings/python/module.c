@@ -7,6 +7,15 @@ poplin_py_state *poplin_py_state_of(PyObject *self) {
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
+PyDoc_STRVAR(need_no_secret_doc, "need_no_secret(mechanisms)\n--\n\n"
+                                 "Whether one of the named mechanisms logs in without password or token.");
+
+static PyObject *module_need_no_secret(PyObject *module, PyObject *mechanisms) {
+    (void)module;
+    const char *names = PyUnicode_AsUTF8AndSize(mechanisms, NULL);
+    return names == NULL ? NULL : PyBool_FromLong(poplin_mechanisms_need_no_secret(names));
+}
+
 PyDoc_STRVAR(parse_url_doc, "parse_url(text, tls)\n--\n\n"
                             "(host, port, user or None, auth or None, TLS mode) of a URL or host and a tls= word.");
 
@@ -36,6 +45,7 @@ static PyObject *module_parse_url(PyObject *module, PyObject *arguments) {
 }
 
 static PyMethodDef functions[] = {
+    {"need_no_secret", module_need_no_secret, METH_O, need_no_secret_doc},
     {"parse_url", module_parse_url, METH_VARARGS, parse_url_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -54,6 +54,14 @@ static bool only_by_name(unsigned way) {
                                       (poplin_mechanism_traits((enum poplin_mechanism)way) & POPLIN_SASL_BY_NAME) != 0);
 }
 
+bool poplin_choice_is_free(unsigned ways) {
+    return (ways & (1u << POPLIN_MECHANISM_EXTERNAL | 1u << POPLIN_MECHANISM_ANONYMOUS)) != 0;
+}
+
+bool poplin_mechanisms_need_no_secret(const char *mechanisms) {
+    return mechanisms != NULL && poplin_choice_is_free(poplin_choice_parse(mechanisms));
+}
+
 unsigned poplin_choice_parse(const char *names) {
     unsigned ways = 0;
     if (names == NULL) {

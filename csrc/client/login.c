@@ -67,11 +67,6 @@ static int check_field(poplin_slice field, size_t most) {
     return POPLIN_OK;
 }
 
-static bool needs_no_proof(const poplin_client *client) {
-    unsigned free_ways = 1u << POPLIN_MECHANISM_EXTERNAL | 1u << POPLIN_MECHANISM_ANONYMOUS;
-    return client->named && (client->ways & free_ways) != 0;
-}
-
 static int check_credentials(const poplin_client *client, const poplin_credentials *credentials) {
     const poplin_slice fields[] = {credentials->user, credentials->password, credentials->authorize,
                                    credentials->token};
@@ -81,7 +76,9 @@ static int check_credentials(const poplin_client *client, const poplin_credentia
             return status;
     }
     bool proof = credentials->password.data != NULL || credentials->token.data != NULL;
-    return (proof && credentials->user.data != NULL) || needs_no_proof(client) ? POPLIN_OK : POPLIN_ERR_PROTOCOL;
+    return (proof && credentials->user.data != NULL) || (client->named && poplin_choice_is_free(client->ways))
+               ? POPLIN_OK
+               : POPLIN_ERR_PROTOCOL;
 }
 
 int poplin_login_keep(poplin_client *client, const poplin_credentials *credentials) {

@@ -244,6 +244,9 @@ poplin_slice poplin_login_conceal(const poplin_client *client, poplin_slice word
 /* The ways that names allows, or-ed; NULL: all but those used only by name. 0: a name is not known, or there is none. */
 unsigned poplin_choice_parse(const char *names);
 
+/* Whether one of the ways needs neither password nor token. */
+bool poplin_choice_is_free(unsigned ways);
+
 /* "SCRAM-SHA-256", "USER". Static. */
 const char *poplin_choice_name(unsigned way);
 

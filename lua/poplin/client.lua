@@ -60,8 +60,9 @@ end
 -- ---- connecting ----
 
 local OPTIONS = {
-  user = true, password = true, token = true, authorize = true, auth = true, initial_response = true, tls = true, ca_file = true, ca_pem = true, verify = true, client_cert = true,
-  client_key = true, timeout = true, total_timeout = true, path = true, descriptor = true, pipelining = true,
+  user = true, password = true, token = true, authorize = true, auth = true, initial_response = true, tls = true,
+  ca_file = true, ca_pem = true, verify = true, client_cert = true, client_key = true, timeout = true,
+  total_timeout = true, path = true, descriptor = true, pipelining = true,
   strict = true, max_message = true, loopback_protected = true, limits = true,
 }
 
@@ -109,12 +110,6 @@ local function settings_of(host, port, mode, options)
   return settings
 end
 
--- Whether a mechanism is named that logs in without a password or token.
-local function is_free(mechanisms)
-  local names = " " .. (mechanisms or ""):upper() .. " "
-  return names:find("%sEXTERNAL%s") ~= nil or names:find("%sANONYMOUS%s") ~= nil
-end
-
 -- User and password, or neither.
 local function login_of(options, url_user, free)
   local user = options.user or url_user
@@ -128,7 +123,8 @@ local function login_of(options, url_user, free)
   if type(password) == "function" then
     password = password(user)
   end
-  if type(user) ~= "string" or type(password) ~= "string" and (password ~= nil or options.token == nil and not free) then
+  local proved = type(password) == "string" or password == nil and (options.token ~= nil or free)
+  if type(user) ~= "string" or not proved then
     error("there is a user, but no password: it must be a string, or a function that returns one; or give a token", 0)
   end
   return user, password
@@ -146,7 +142,7 @@ local function token_of(options, answer)
   return token
 end
 
--- The mechanisms that may be used, as the core takes them. RFC 2384's "*" is any; its "+" marks what is no SASL mechanism.
+-- The mechanisms that may be used, as the core takes them. RFC 2384's "*" is any; its "+" marks what is none of SASL's.
 local function mechanisms_of(auth)
   if auth == nil or auth == "*" then
     return nil
@@ -172,7 +168,7 @@ local function open(url, options, answer)
   end
   local settings = settings_of(host, port, mode, options)
   settings.mechanisms = mechanisms_of(options.auth or auth)
-  local free = is_free(settings.mechanisms)
+  local free = settings.mechanisms ~= nil and core.need_no_secret(settings.mechanisms)
   local name, password = login_of(options, user, free)
   settings.wants_login = free or name ~= nil
   settings.two_step = options.initial_response == false

@@ -12,9 +12,6 @@ from poplin import _core
 from poplin._client import Client, secret_octets
 from poplin._errors import AuthError
 
-NEED_NO_SECRET = frozenset({"EXTERNAL", "ANONYMOUS"})
-"""Mechanisms that log in without a password or token."""
-
 TLS = Literal["auto", "implicit", "stls", "never"]
 
 
@@ -124,7 +121,7 @@ def connect(
             settings["mechanisms"] = mechanisms
         if authorize is not None:
             settings["authorize"] = secret_octets("authorize", authorize)
-        free = mechanisms is not None and not NEED_NO_SECRET.isdisjoint(mechanisms.upper().split())
+        free = mechanisms is not None and _core.need_no_secret(mechanisms)
         name, secret = _login(url_user if user is None else user, password, token, free)
         settings["wants_login"] = free or name is not None
         credentials = _trust(ca_file, ca_pem, verify, client_cert)

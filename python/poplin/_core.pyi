@@ -36,6 +36,7 @@ BLEMISHES: Final[dict[str, str]]
 FAULT_SETTINGS: Final[dict[str, tuple[str, str]]]
 OUTCOMES: Final[dict[str, int]]
 
+def need_no_secret(mechanisms: str, /) -> bool: ...
 def parse_url(text: str, tls: str) -> tuple[str, int, str | None, str | None, int]: ...
 @final
 class Credentials:

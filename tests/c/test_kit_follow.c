@@ -88,6 +88,33 @@ static void test_a_reply_that_a_fault_changed_is_not_held_back(void **state) {
     poplin_testkit_free(kit);
 }
 
+/* A client that has the last reply may look before it is noted how much of it went out. */
+static void test_the_last_reply_is_not_called_short_while_it_leaves(void **state) {
+    poplin_testkit *kit = tapped_kit(10, 10);
+    void *tap = tapped_open(kit);
+    poplin_slice octets;
+    uint32_t milliseconds;
+    (void)state;
+    (void)tapped_command(tap, "QUIT");
+    tapped_end(tap, POPLIN_COMMITTED);
+    (void)tapped_reply(tap, "+OK bye\r\n", true);
+    assert_int_equal(poplin_testkit_tap()->next(tap, &octets, &milliseconds), POPLIN_TAP_SEND);
+    poplin_record *before = tapped_record(kit, 0);
+    poplin_testkit_tap()->sent(tap, octets.size);
+    tapped_close(tap);
+    poplin_record *after = tapped_record(kit, 0);
+    char *texts[] = {poplin_record_transcript(before), poplin_record_transcript(after)};
+    assert_false(before->open);
+    assert_true(before->connected);
+    assert_false(after->connected);
+    assert_string_equal(texts[0], texts[1]);
+    free(texts[0]);
+    free(texts[1]);
+    poplin_record_free(before);
+    poplin_record_free(after);
+    poplin_testkit_free(kit);
+}
+
 static void test_a_session_that_is_not_kept(void **state) {
     poplin_testkit *kit = tapped_kit(0, 10);
     uint64_t position = 0;
@@ -107,6 +134,7 @@ int main(void) {
         cmocka_unit_test(test_lines_come_when_they_are_settled),
         cmocka_unit_test(test_the_pieces_are_the_transcript),
         cmocka_unit_test(test_a_reply_that_a_fault_changed_is_not_held_back),
+        cmocka_unit_test(test_the_last_reply_is_not_called_short_while_it_leaves),
         cmocka_unit_test(test_a_session_that_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

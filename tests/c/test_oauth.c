@@ -302,7 +302,7 @@ static void server_refuses_what_is_no_message(void **state) {
         assert_refused(rows[i].mechanism, &named_server, rows[i].message, true);
 }
 
-/* holds: SASL-OAB-3 S, T-OAU-3 S, VEC-OAB-2 S */
+/* holds: SASL-OAB-3 S, VEC-OAB-2 S */
 static void server_tells_refusals_in_json(void **state) {
     const struct {
         enum poplin_mechanism mechanism;

@@ -1,6 +1,6 @@
 """
-A POP3 server of others' parts: OpenSSL's s_server for TLS, GNU SASL's gsasl for AUTH, and the few words of POP3 that stand
-between them.
+A POP3 server of others' parts: s_server of OpenSSL for TLS, gsasl of GNU SASL for AUTH, and the few words of POP3 that
+stand between them.
 
 gsasl knows nothing of the connection: what SCRAM-...-PLUS is bound to it asks for, and s_server prints that.
 """
@@ -15,6 +15,10 @@ from typing import IO, Self
 
 MESSAGES = {"PLAIN": 1, "LOGIN": 2, "CRAM-MD5": 1}
 """How many messages the client has to say; 3 in all the others, SCRAM."""
+
+
+LISTEN = ["-accept", "127.0.0.1:0", "-naccept", "1"]
+EXPORT = ["-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"]
 
 
 class Gsasl:
@@ -35,9 +39,9 @@ class Gsasl:
         assert self.read() == mechanism
 
     def read(self) -> str:
-        """What it says; nothing more, where it has failed."""
+        """What it says, perhaps behind its question for the binding; nothing more, where it has failed."""
         assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        return self._process.stdout.readline().strip().rpartition(": ")[2]
 
     def write(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -61,8 +65,7 @@ class GsaslServer:
         self._password = password
         self._exporter = b""
         self._process = subprocess.Popen(
-            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert", identity, "-key", identity]
-            + ["-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"],
+            ["openssl", "s_server", *LISTEN, *EXPORT, "-cert", identity, "-key", identity],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -72,7 +75,7 @@ class GsaslServer:
         self._input: IO[bytes] = self._process.stdin
         self._output: IO[bytes] = self._process.stdout
         self.port = int(self._await(rb"ACCEPT .*:(\d+)")[1])
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:

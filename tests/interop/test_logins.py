@@ -1,4 +1,4 @@
-"""Both faces log in by each mechanism that Dovecot, or GNU SASL, has and we have: with the right secret, and with a wrong one."""
+"""Both faces log in by each mechanism that Dovecot or GNU SASL has, with the right secret and with a wrong one."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def log_in(dovecot: Dovecot, authority: Authority, **settings: Any) -> poplin.Cl
 @pytest.mark.parametrize("initial_response", [True, False], ids=["one line", "two lines"])
 @pytest.mark.parametrize("auth", BY_PASSWORD + BY_TOKEN)
 def test_dovecot_lets_us_in(dovecot: Dovecot, authority: Authority, auth: str, initial_response: bool) -> None:
-    settings = {"auth": auth, "initial_response": initial_response, **secret_for(auth)}
+    settings: dict[str, Any] = {"auth": auth, "initial_response": initial_response, **secret_for(auth)}
     with log_in(dovecot, authority, **settings) as pop:
         assert pop.mechanism == auth
         assert pop.stat().count == 0
@@ -120,8 +120,8 @@ GSASL = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SH
 @pytest.mark.parametrize("good", [True, False], ids=["right", "wrong"])
 @pytest.mark.parametrize("auth", GSASL)
 def test_gsasl(authority: Authority, auth: str, good: bool) -> None:
-    settings = {"user": "alice", "auth": auth, "ca_file": authority.file, "timeout": 60}
-    with GsaslServer(authority.issue().file, auth, "sesame") as server:
+    settings: dict[str, Any] = {"user": "alice", "auth": auth, "ca_file": authority.file, "timeout": 60}
+    with GsaslServer(authority.issue().file, " ".join(GSASL), "sesame") as server:
         url = f"pop3s://localhost:{server.port}"
         if good:
             with poplin.connect(url, password="sesame", **settings) as pop:

@@ -182,6 +182,12 @@ POPLIN_API size_t poplin_client_outstanding(const poplin_client *client);
 /* The state: POPLIN_AUTHORIZATION or POPLIN_TRANSACTION; 0 before the greeting and after the end. */
 POPLIN_API int poplin_client_phase(const poplin_client *client);
 
+/*
+ * Whether one of the ways to log in that mechanisms (as in the config) names needs neither password nor token: EXTERNAL, ANONYMOUS. False for
+ * NULL, since those are used only by name.
+ */
+POPLIN_API bool poplin_mechanisms_need_no_secret(const char *mechanisms);
+
 /* The mechanism of the login that succeeded: "SCRAM-SHA-256", "USER", "APOP"; NULL before. Static. */
 POPLIN_API const char *poplin_client_mechanism(const poplin_client *client);
 
