@@ -80,7 +80,7 @@ def test_the_fixtures(suite: pytest.Pytester) -> None:
 
         def test_tls(pop3_server_tls, pop3_ca):
             context = ssl.create_default_context(cadata=pop3_ca.pem)
-            pop = poplib.POP3_SSL("localhost", pop3_server_tls.port, context=context)
+            pop = poplib.POP3_SSL("127.0.0.1", pop3_server_tls.port, context=context)
             pop.user("alice")
             pop.pass_("secret")
             pop.quit()

@@ -194,9 +194,9 @@ def test_tls_with_a_throw_away_certificate(tls: str, message: Path) -> None:
         context = ssl.create_default_context(cafile=ca_file)
         if tls == "auto":
             assert running.scheme == "pop3s"
-            pop: poplib.POP3 = poplib.POP3_SSL("localhost", running.port, timeout=30, context=context)
+            pop: poplib.POP3 = poplib.POP3_SSL("127.0.0.1", running.port, timeout=30, context=context)
         else:
-            pop = poplib.POP3("localhost", running.port, timeout=30)
+            pop = poplib.POP3("127.0.0.1", running.port, timeout=30)
             pop.stls(context)
         pop.user("alice")
         pop.pass_("secret")
@@ -210,7 +210,7 @@ def test_tls_with_a_throw_away_certificate(tls: str, message: Path) -> None:
 def test_a_certificate_of_ones_own(certificate: poplin.testing.Certificate) -> None:
     with serving("--cert", certificate.cert_file, "--key", certificate.key_file) as running:
         context = ssl.create_default_context(cafile=certificate.ca_file)
-        pop = poplib.POP3_SSL("localhost", running.port, timeout=30, context=context)
+        pop = poplib.POP3_SSL("127.0.0.1", running.port, timeout=30, context=context)
         assert pop.getwelcome().startswith(b"+OK")
         pop.close()
 
@@ -219,7 +219,7 @@ def test_a_certificate_that_must_be_refused() -> None:
     with serving("--blemish", "expired") as running:
         context = ssl.create_default_context(cafile=running.next_line().removeprefix("ca file ").strip())
         with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
-            poplib.POP3_SSL("localhost", running.port, timeout=30, context=context)
+            poplib.POP3_SSL("127.0.0.1", running.port, timeout=30, context=context)
         assert "certificate: expired: its validity ended yesterday" in running.end()
 
 

@@ -126,6 +126,7 @@ class Wire:
     def handshake(self) -> None:
         """TLS begins."""
         context = ssl.create_default_context(cadata=self._server.ca_pem)
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some Pythons set by themselves
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost", suppress_ragged_eofs=False)
 
     def login(self) -> None:
