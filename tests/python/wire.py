@@ -177,7 +177,7 @@ def end(wire: Wire, server: Server, case: Case) -> None:
     elif case.end == "close" or (case.end == "drop" and case.tls == "never"):
         assert wire.rest() == b""
     elif case.end == "drop":
-        with pytest.raises(ssl.SSLError, match="(?i)eof"):  # SSLEOFError, but in older Pythons
+        with pytest.raises(ssl.SSLError, match=r"(?i)eof"):  # SSLEOFError, but in older Pythons
             wire.rest()
     elif case.end == "reset":
         with pytest.raises(ConnectionResetError):
