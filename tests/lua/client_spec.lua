@@ -12,7 +12,7 @@ for _, mode in ipairs { "never", "stls", "implicit" } do
 
     before_each(function()
       drop = support.maildrop { { "first", "Subject: one\r\n\r\n1\r\n" }, { "second", TEXT }, { "third", "" } }
-      server = support.serve(drop, support.tls(mode))
+      server = support.fixture(drop, support.tls(mode))
       pop = assert(support.connect(server, { tls = mode == "implicit" and "auto" or mode }))
     end)
 
@@ -23,7 +23,7 @@ for _, mode in ipairs { "never", "stls", "implicit" } do
     end)
 
     it("knows how it is connected", function()
-      assert.are.equal("poplin ready", pop.greeting)
+      assert.are.equal("poplin test server, not for production", pop.greeting)
       assert.are.equal("PLAIN", pop.mechanism)
       if mode == "never" then
         assert.is_nil(pop.tls)
@@ -74,7 +74,7 @@ describe("messages", function()
 
   before_each(function()
     drop = support.maildrop(support.messages(300))
-    server = support.serve(drop)
+    server = support.fixture(drop)
     pop = assert(support.connect(server))
   end)
 
@@ -173,7 +173,7 @@ describe("messages", function()
   end)
 
   it("raise a refused deletion at one of the loop's next steps", function()
-    local slow = assert(support.connect(support.serve(drop), { limits = { window_commands = 2 } }))
+    local slow = assert(support.connect(support.fixture(drop), { limits = { window_commands = 2 } }))
     local ok, err = pcall(function()
       for message in slow:retr_all() do
         if message.number <= 2 then
@@ -215,7 +215,7 @@ describe("retr with into", function()
   local server, pop
 
   before_each(function()
-    server = support.serve(support.maildrop { { "large", LARGE }, { "small", "x\r\n" } })
+    server = support.fixture(support.maildrop { { "large", LARGE }, { "small", "x\r\n" } })
     pop = assert(support.connect(server))
   end)
 
@@ -269,7 +269,7 @@ end)
 
 describe("a failure", function()
   it("is a value with kind, code and text", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     local pop, err = support.connect(server, { password = "wrong" })
     assert.is_nil(pop)
     assert.are.equal("auth", err.kind)
@@ -279,7 +279,7 @@ describe("a failure", function()
   end)
 
   it("of a refused login leaves a connection that may try again", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     local pop <close> = assert(poplin.connect(server.url))
     local ok, err = pop:login("alice", "wrong")
     assert.is_nil(ok)
@@ -303,7 +303,7 @@ describe("a failure", function()
   end)
 
   it("is what every verb answers after close", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     local pop = assert(support.connect(server))
     pop:close()
     for _, verb in ipairs { "stat", "list", "uidl", "messages", "noop", "rset", "capa", "quit" } do
@@ -342,7 +342,7 @@ describe("a failure", function()
   end)
 
   it("of a server without STLS where it is demanded", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     local pop, err = support.connect(server, { tls = "stls" })
     assert.is_nil(pop)
     assert.are.equal("unsupported", err.kind)
@@ -358,7 +358,7 @@ describe("a failure", function()
         coroutine.yield()
       end
     end
-    local server <close> = support.serve(drop)
+    local server <close> = support.fixture(drop)
     local pop <close> = assert(support.connect(server))
     local text, err = pop:retr(1)
     assert.is_nil(text)
@@ -392,7 +392,7 @@ describe("misuse", function()
   local server
 
   setup(function()
-    server = support.serve(support.maildrop {})
+    server = support.fixture(support.maildrop {})
   end)
 
   teardown(function()
@@ -451,7 +451,7 @@ end)
 
 describe("a password", function()
   it("may be a function, which is told the user", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     local told
     local pop = assert(support.connect(server, { password = function(user)
       told = user
@@ -462,7 +462,7 @@ describe("a password", function()
   end)
 
   it("that is asked for in vain is misuse", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     assert.is_false(pcall(support.connect, server, { password = function() end }))
   end)
 end)
@@ -471,7 +471,7 @@ describe("a Unix socket", function()
   it("joins client and server", function()
     local path = os.tmpname()
     os.remove(path)
-    local server <close> = support.serve(support.maildrop(support.messages(1)), { path = path })
+    local server <close> = support.fixture(support.maildrop(support.messages(1)), { path = path })
     assert.is_nil(server.url)
     local pop <close> = assert(poplin.connect(nil, { path = path, user = "alice", password = "secret" }))
     assert.are.equal(1, (pop:stat()))

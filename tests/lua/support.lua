@@ -48,6 +48,23 @@ function support.serve(drop, options)
   return assert(poplin.serve(backend))
 end
 
+--- The same as a test server, for tests of what meets it: a backend's error comes up when it closes.
+function support.fixture(drop, options)
+  local settings = {
+    backend = {
+      password = function(_, user) return user == "alice" and "secret" or nil end,
+      maildrop = function() return drop end,
+    },
+  }
+  for name, value in pairs(options or {}) do
+    settings[name] = value
+  end
+  if settings.cert_pem then
+    settings.certificate, settings.cert_pem, settings.key_pem = support.certificate, nil, nil
+  end
+  return assert(testing.Server(settings))
+end
+
 --- Options that make a server speak TLS: "never", "stls", "implicit".
 function support.tls(mode)
   if mode == "never" then

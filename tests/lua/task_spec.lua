@@ -62,7 +62,7 @@ describe("a task", function()
   end)
 
   it("that fails meanwhile is no other call's failure, but warned of, and told by the next step", function()
-    local server <close> = support.serve(support.maildrop {})
+    local server <close> = support.fixture(support.maildrop {})
     local pop <close> = assert(support.connect(server))
     local warnings = support.warnings(function()
       poplin.spawn(function() error("aside") end)
@@ -76,7 +76,7 @@ describe("a task", function()
   end)
 
   it("shares a connection with others", function()
-    local server <close> = support.serve(support.maildrop(support.messages(20)))
+    local server <close> = support.fixture(support.maildrop(support.messages(20)))
     local pop <close> = assert(support.connect(server))
     local tasks = {}
     for i = 1, 20 do
@@ -98,7 +98,7 @@ describe("a task", function()
       pop:close()
       return ""
     end
-    local server <close> = support.serve(drop)
+    local server <close> = support.fixture(drop)
     pop = assert(support.connect(server))
     local text, err = poplin.spawn(function() return pop:retr(1) end):join()
     assert.is_nil(text)
@@ -136,7 +136,7 @@ end)
 
 describe("another loop", function()
   it("hosts poplin by descriptor, timeout and step", function()
-    local server <close> = support.serve(support.maildrop(support.messages(3)))
+    local server <close> = support.fixture(support.maildrop(support.messages(3)))
     assert.is_true(poplin.fileno() >= 0)
     local task = poplin.spawn(function()
       local pop <close> = assert(support.connect(server))

@@ -7,7 +7,7 @@ describe("a call that has to wait", function()
   local server, pop
 
   before_each(function()
-    server = support.serve(support.maildrop(support.messages(5)))
+    server = support.fixture(support.maildrop(support.messages(5)))
     pop = assert(support.connect(server))
   end)
 
@@ -54,7 +54,7 @@ describe("a call that has to wait", function()
 
   it("lets other tasks run in a task", function()
     local order = {}
-    local other = assert(support.connect(support.serve(support.maildrop(support.messages(1)))))
+    local other = assert(support.connect(support.fixture(support.maildrop(support.messages(1)))))
     poplin.spawn(function()
       table.insert(order, "first begins")
       pop:stat()
@@ -214,7 +214,7 @@ end)
 
 describe("poplin", function()
   it("never resumes a coroutine that it did not start", function()
-    local server <close> = support.serve(support.maildrop(support.messages(1)))
+    local server <close> = support.fixture(support.maildrop(support.messages(1)))
     local pop <close> = assert(support.connect(server))
     local own = coroutine.create(function()
       coroutine.yield("mine")
@@ -228,7 +228,7 @@ describe("poplin", function()
 
   it("ends an interrupted wait with the connection, and without QUIT", function()
     local drop = support.maildrop(support.messages(1))
-    local server <close> = support.serve(drop)
+    local server <close> = support.fixture(drop)
     local pop = assert(support.connect(server))
     assert.is_true(pop:dele(1))
     debug.sethook(function() -- as lua's own handler of Ctrl-C: an error out of the driver

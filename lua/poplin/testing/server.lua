@@ -177,6 +177,8 @@ function Server:close()
 end
 
 -- An error that is on its way is not covered by another.
+Server.stop = Server.close -- the name that poplin.serve's server has for it
+
 function Server:__close(err)
   if err ~= nil then
     stop(self)
