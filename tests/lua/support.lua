@@ -36,12 +36,17 @@ function support.maildrop(messages)
   return drop
 end
 
---- A server for alice, whose password is "secret". `drop` is her maildrop; `options` override.
-function support.serve(drop, options)
-  local backend = {
+-- A backend for alice, whose password is "secret"; `drop` is her maildrop.
+local function backend_of(drop)
+  return {
     password = function(_, user) return user == "alice" and "secret" or nil end,
     maildrop = function() return drop end,
   }
+end
+
+--- A server for alice; `options` override.
+function support.serve(drop, options)
+  local backend = backend_of(drop)
   for name, value in pairs(options or {}) do
     backend[name] = value
   end
@@ -50,12 +55,7 @@ end
 
 --- The same as a test server, for tests of what meets it: a backend's error comes up when it closes.
 function support.fixture(drop, options)
-  local settings = {
-    backend = {
-      password = function(_, user) return user == "alice" and "secret" or nil end,
-      maildrop = function() return drop end,
-    },
-  }
+  local settings = { backend = backend_of(drop) }
   for name, value in pairs(options or {}) do
     settings[name] = value
   end
