@@ -6,8 +6,10 @@
 
 #include <poplin/background.h>
 #include <poplin/client.h>
+#include <poplin/discover.h>
 #include <poplin/link.h>
 #include <poplin/loop.h>
+#include <poplin/maildir.h>
 #include <poplin/memory.h>
 #include <poplin/questions.h>
 #include <poplin/scram.h>

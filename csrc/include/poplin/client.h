@@ -39,6 +39,7 @@ typedef struct poplin_client_config {
     bool two_step;    /* never an initial response with AUTH: some servers take none (Microsoft's) */
     const char *host; /* as the user named the server, told to it by OAUTHBEARER; NULL: not told */
     uint16_t port;    /* the same; 0: not told */
+    bool utf8;        /* poplin_client_open sends UTF8 where the server announces it (RFC 6856) */
     bool pipelining;  /* use PIPELINING where the server announces it (default true) */
     size_t max_line;  /* octets of a status or CAPA line, CRLF included (LIM-2) */
     size_t max_listing;      /* octets of a LIST or UIDL line (LIM-5) */
@@ -53,7 +54,8 @@ enum poplin_client_event_kind {
     POPLIN_CLIENT_GREETING,  /* text. The machine is in AUTHORIZATION now, whatever the text says */
     POPLIN_CLIENT_START_TLS, /* the host must start the handshake now, then call poplin_client_tls */
     POPLIN_CLIENT_REPLY,     /* the first line of a reply: tag, verb, number, status, code, text, count, octets */
-    POPLIN_CLIENT_LISTING,   /* one line of LIST (number, octets) or UIDL (number, text = unique-id) */
+    POPLIN_CLIENT_LISTING,   /* one line of LIST (number, octets), UIDL (number, text = unique-id) or LANG (text: the tag
+                                  and, behind a SP, the description) */
     POPLIN_CLIENT_BODY,      /* text = octets of a RETR's or TOP's content, unstuffed, CRLF line ends kept */
     POPLIN_CLIENT_END,       /* the multi-line reply is complete; octets = octets of content for RETR and TOP */
     POPLIN_CLIENT_OPENED,    /* what poplin_client_open began is done: tag; status, code, text as for a reply */
@@ -74,7 +76,8 @@ typedef struct poplin_client_event {
     int status;                /* POPLIN_OK for +OK; REFUSED, AUTH, IN_USE or TEMPORARY for -ERR */
     enum poplin_code code;     /* the response code, where the server announced RESP-CODES */
     bool complete;             /* REPLY: no LISTING, BODY or END follows */
-    poplin_slice text;         /* see the kinds; for a reply the text behind indicator and code; UIDL n: the id */
+    poplin_slice text;         /* see the kinds; for a reply the text behind indicator and code; UIDL n: the id;
+                                  LANG with a range: the tag that was chosen */
     poplin_slice answer;       /* OPENED: what the server said of a token that it refused (JSON, not to be trusted) */
     uint32_t count;            /* REPLY to STAT: messages */
     uint64_t octets;           /* REPLY to STAT and LIST n: octets; LISTING, END: see the kinds */
@@ -87,6 +90,7 @@ typedef struct poplin_command {
     uint32_t number;       /* message number, from 1; 0: none (LIST and UIDL of everything) */
     uint32_t lines;        /* TOP: lines of the body */
     uint64_t octets; /* RETR, TOP: how much content is expected, from LIST; 0: not known. Only bounds the window */
+    poplin_slice language; /* LANG: a range, "de", or "*", copied; {NULL, 0}: which are there? */
 } poplin_command;
 
 /* One message for poplin_client_retr_all. */
@@ -155,7 +159,8 @@ POPLIN_API int poplin_client_login(poplin_client *client, const poplin_credentia
 /*
  * Queues a command. It is sent when those before it permit: at once, or inside the window where the server
  * announced PIPELINING, else when all replies before it have come. Nothing is sent behind STLS or QUIT.
- * STATE: the verb does not fit the state, or QUIT was submitted; PROTOCOL: a number out of range.
+ * STATE: the verb does not fit the state (STLS does not after UTF8), QUIT was submitted, or
+ * another LANG with a range has not been sent yet; PROTOCOL: a number out of range, or no language range.
  */
 POPLIN_API int poplin_client_submit(poplin_client *client, const poplin_command *command, uint64_t tag);
 

@@ -28,12 +28,14 @@ typedef struct poplin_link_config {
     int descriptor;   /* a connected stream socket instead of both, or -1; the link owns it from open on, also
                              where open fails */
     poplin_tls_credentials *credentials; /* what to trust; NULL: the system's CAs, verified. A reference is taken */
-    bool loopback_protected;             /* a loopback address or Unix socket needs no TLS (default true, POP-TLS-20) */
-    poplin_client_config client;         /* tls and limits; link_protected is filled in by the link */
-    uint32_t connect_ms;                 /* resolving and connecting, all addresses together */
-    uint32_t handshake_ms;               /* TLS */
-    uint32_t reply_ms;                   /* silence while a reply is awaited, from the last octet (LIM-11) */
-    uint32_t total_ms;                   /* the whole of one wait for a command; 0: no limit */
+    const char
+        *mail_domain; /* of the user's address: another name to accept in the certificate (poplin_tls_peer); NULL */
+    bool loopback_protected;     /* a loopback address or Unix socket needs no TLS (default true, POP-TLS-20) */
+    poplin_client_config client; /* tls and limits; link_protected is filled in by the link */
+    uint32_t connect_ms;         /* resolving and connecting, all addresses together */
+    uint32_t handshake_ms;       /* TLS */
+    uint32_t reply_ms;           /* silence while a reply is awaited, from the last octet (LIM-11) */
+    uint32_t total_ms;           /* the whole of one wait for a command; 0: no limit */
 } poplin_link_config;
 
 /* Defaults: no address, TLS implicit and verified, 30 s to connect, 30 s to shake hands, 120 s for a reply. */
@@ -75,6 +77,9 @@ POPLIN_API poplin_slice poplin_link_greeting(const poplin_link *link);
 
 /* The TLS of this link in words, NULL where there is none. */
 POPLIN_API const char *poplin_link_tls(const poplin_link *link);
+
+/* What was negotiated and verified. STATE: there is no TLS. */
+POPLIN_API int poplin_link_tls_info(const poplin_link *link, poplin_tls_info *info);
 
 /* True where passwords may go over this link: TLS, or loopback or Unix socket taken as protected. */
 POPLIN_API bool poplin_link_protected(const poplin_link *link);

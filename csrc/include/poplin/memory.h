@@ -27,6 +27,9 @@ POPLIN_API void poplin_memory_free(poplin_memory *memory);
 /* The backend to give to poplin_server_new, with memory as context. */
 POPLIN_API const poplin_backend *poplin_memory_backend(void);
 
+/* The same for servers where users may also log in with OAuth 2 tokens, those that poplin_memory_set_token gave them. */
+POPLIN_API const poplin_backend *poplin_memory_token_backend(void);
+
 /*
  * The largest message that is taken from now on (default 256 MiB): a program under test that delivers without end, or a wrong
  * path, fails instead of filling the machine.
@@ -35,6 +38,12 @@ POPLIN_API void poplin_memory_limit(poplin_memory *memory, size_t octets);
 
 /* Adds a user. The strings are copied. STATE: there is one of this name; NOMEM. */
 POPLIN_API int poplin_memory_add_user(poplin_memory *memory, poplin_slice user, poplin_slice password);
+
+/*
+ * The user's token from now on, copied; {NULL, 0}: none. Tokens tell users apart, so no two should have the same. REFUSED: no such user;
+ * NOMEM.
+ */
+POPLIN_API int poplin_memory_set_token(poplin_memory *memory, poplin_slice user, poplin_slice token);
 
 /*
  * Removes a user and the messages. Sessions that have the maildrop open go on, with every message gone. REFUSED: no such

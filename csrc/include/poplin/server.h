@@ -33,9 +33,19 @@ typedef struct poplin_session_end {
  * call. A function that cannot answer later must answer before it returns. It may also step the loop or free the server.
  */
 typedef struct poplin_backend {
-    /* May user log in with password? poplin_server_accept or _refuse (AUTH). */
+    /*
+     * Who logs in: at least one of the next three, unless only EXTERNAL or ANONYMOUS is allowed; the others may be NULL. Which are
+     * there decides what is offered, as poplin_session_config.asks does, unless that is set.
+     *
+     * May user log in with password? poplin_server_accept or _refuse (AUTH).
+     */
     void (*check)(void *context, poplin_server *server, poplin_request request, poplin_slice user,
                   poplin_slice password);
+    /* What is user's password, or SCRAM keys? poplin_server_secret, _keys, or _refuse (AUTH): no such user. */
+    void (*secret)(void *context, poplin_server *server, poplin_request request, poplin_slice user,
+                   const char *mechanism);
+    /* May user ({NULL, 0}: the token says who) log in with this token? poplin_server_accept, _accept_as or _refuse (AUTH). */
+    void (*token)(void *context, poplin_server *server, poplin_request request, poplin_slice user, poplin_slice token);
     /* Open user's maildrop: poplin_server_open or _refuse (IN_USE, TEMPORARY). */
     void (*maildrop)(void *context, poplin_server *server, poplin_request request, poplin_slice user);
     /* The octets of one message: poplin_server_body, _body_file, _body_pieces or _refuse. */
@@ -52,10 +62,20 @@ typedef struct poplin_backend {
     void (*close)(void *context, void *maildrop, const poplin_session_end *end);
     /* Something the owner should know: a wrong size, a bad listing. May be NULL. */
     void (*problem)(void *context, const poplin_error *error);
+    /*
+     * Somebody gave a wrong name, password or token: for a log, or for a limit of the owner's own. user: as the client said,
+     * {NULL, 0} where it was refused before that mattered. address: where from, an IP address as text, "" for a Unix socket; both
+     * live during the call. May be NULL.
+     */
+    void (*login_failed)(void *context, poplin_slice user, const char *address, const char *mechanism);
 } poplin_backend;
 
-/* One session at a time for a maildrop, or as many as come (RFC 1939 section 4 demands the first). */
-enum poplin_lock { POPLIN_LOCK_EXCLUSIVE, POPLIN_LOCK_NONE };
+/* How many sessions a user may have at once (RFC 1939 section 4 demands the first). */
+enum poplin_lock {
+    POPLIN_LOCK_EXCLUSIVE, /* one */
+    POPLIN_LOCK_SNAPSHOT,  /* any number. What one of them has deleted the others are told is gone, and none deletes it again */
+    POPLIN_LOCK_NONE       /* any number, and what becomes of them is the backend's affair */
+};
 
 typedef struct poplin_server_config {
     const char *host;                    /* IP literal or "localhost" to listen on (default "127.0.0.1") */
@@ -65,11 +85,16 @@ typedef struct poplin_server_config {
     enum poplin_tls_mode tls;            /* IMPLICIT or STLS with credentials, NEVER without */
     bool loopback_protected; /* a loopback address or Unix socket needs no TLS for passwords (default true) */
     enum poplin_lock lock;
+    uint32_t lock_wait_ms; /* EXCLUSIVE: for how long a login waits for the session before it, then IN_USE (default 0) */
     size_t max_sessions;           /* more are closed at once with -ERR [SYS/TEMP] (default 10,000) */
-    poplin_session_config session; /* stls, link_protected and watched are filled in by the server */
+    poplin_session_config session; /* stls, link_protected, delays and watched are filled in by the server; asks, where it is 0, which
+                                      poplin_server_config_init makes it; pepper, where it has none, at random */
     uint32_t inactivity_ms;        /* autologout (default 600,000: RFC 1939 allows no less) */
     uint32_t handshake_ms;         /* default 30,000 */
     uint32_t stall_ms;             /* a client that takes no output (default 120,000) */
+    uint32_t failed_login_ms;      /* before a failed login is told (default 1,000; 0: at once), twice as much for each that
+                                      failed before in this session, or from this address within ten minutes, up to 16
+                                      times. Loopback addresses and Unix sockets that are protected are no addresses here */
     const poplin_tap *tap;         /* NULL: none. It and its context outlive the server */
     void *tap_context;
 } poplin_server_config;
@@ -78,8 +103,10 @@ POPLIN_API void poplin_server_config_init(poplin_server_config *config);
 
 /*
  * Binds and listens; connections are accepted from poplin_server_start on. config and backend are copied.
- * IO: the address cannot be bound; STATE: no address, TLS asked for without credentials, or a loop of the parent
- * process; LIMIT: a limit that is too small, or max_sessions over 1,048,576. *error (may be NULL) says why, in each case.
+ * IO: the address cannot be bound, or there are no random numbers; STATE: no address, TLS asked for without credentials,
+ * asks beyond the backend's functions, no way at all to log in, a session.host that is no host name, or a loop of the parent
+ * process; UNSUPPORTED: mechanisms names one that is not known, or none; LIMIT: a limit or session.iterations that is too small,
+ * or max_sessions over 1,048,576. *error (may be NULL) says why, in each case.
  */
 POPLIN_API int poplin_server_new(poplin_loop *loop, const poplin_server_config *config, const poplin_backend *backend,
                                  void *context, poplin_server **server, poplin_error *error);
@@ -99,9 +126,12 @@ POPLIN_API uint16_t poplin_server_port(const poplin_server *server);
 /* How many sessions are open. */
 POPLIN_API size_t poplin_server_sessions(const poplin_server *server);
 
-/* ---- answers; each returns STATE where the request is not open (any more) ---- */
+/* ---- answers; each returns STATE where the request is not open (any more). Those to logins are as poplin_session_... ---- */
 
 POPLIN_API int poplin_server_accept(poplin_server *server, poplin_request request);
+POPLIN_API int poplin_server_accept_as(poplin_server *server, poplin_request request, poplin_slice user);
+POPLIN_API int poplin_server_secret(poplin_server *server, poplin_request request, poplin_slice password);
+POPLIN_API int poplin_server_keys(poplin_server *server, poplin_request request, const poplin_scram_keys *keys);
 POPLIN_API int poplin_server_refuse(poplin_server *server, poplin_request request, int status, const char *text);
 
 /*

@@ -30,6 +30,7 @@ enum poplin_arguments {
     POPLIN_ARGS_NUMBER_OPTIONAL, /* LIST, UIDL */
     POPLIN_ARGS_NUMBER_LINES,    /* TOP */
     POPLIN_ARGS_NAME,            /* one word: USER */
+    POPLIN_ARGS_NAME_OPTIONAL,   /* LANG */
     POPLIN_ARGS_REST,            /* every octet up to the line's end: PASS, APOP */
     POPLIN_ARGS_MECHANISM        /* AUTH: mechanism and, optionally, an initial response */
 };
@@ -41,6 +42,8 @@ enum poplin_arguments {
     X(APOP, POPLIN_AUTHORIZATION, POPLIN_ARGS_REST) \
     X(AUTH, POPLIN_AUTHORIZATION, POPLIN_ARGS_MECHANISM) \
     X(STLS, POPLIN_AUTHORIZATION, POPLIN_ARGS_NONE) \
+    X(UTF8, POPLIN_AUTHORIZATION, POPLIN_ARGS_NONE) \
+    X(LANG, POPLIN_AUTHORIZATION | POPLIN_TRANSACTION, POPLIN_ARGS_NAME_OPTIONAL) \
     X(CAPA, POPLIN_AUTHORIZATION | POPLIN_TRANSACTION, POPLIN_ARGS_NONE) \
     X(QUIT, POPLIN_AUTHORIZATION | POPLIN_TRANSACTION, POPLIN_ARGS_NONE) \
     X(STAT, POPLIN_TRANSACTION, POPLIN_ARGS_NONE) \
@@ -77,6 +80,7 @@ POPLIN_API enum poplin_verb poplin_verb_parse(poplin_slice keyword);
 typedef struct poplin_listing {
     poplin_slice unique_id; /* 1 to 70 octets of 0x21-0x7E, different for each message of one maildrop */
     uint64_t octets;        /* as sent: each line end is two octets, none missing; or POPLIN_OCTETS_UNKNOWN */
+    bool utf8;              /* its header is not plain ASCII: see poplin_session_config.utf8 */
 } poplin_listing;
 
 /* Who logs in, and with what. The octets are copied by every call that takes this, and wiped after use. */
@@ -102,6 +106,8 @@ typedef struct poplin_tls_facts {
     unsigned char exporter[32];  /* channel binding of type tls-exporter */
     size_t end_point_size;       /* octets of end_point; 0: none, or not to be used */
     unsigned char end_point[64]; /* channel binding of type tls-server-end-point (RFC 5929 section 4) */
+    size_t identity_size;        /* octets of identity; 0: the client gave no certificate, or it names nobody */
+    char identity[256];          /* to a server: whom the client's certificate, checked, names; for EXTERNAL */
 } poplin_tls_facts;
 
 #ifdef __cplusplus
