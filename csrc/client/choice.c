@@ -36,51 +36,12 @@ enum {
 
 static const char tried[] = "channel binding was tried on this connection: reconnect";
 
-const char *poplin_choice_name(unsigned way) {
-    if (way == POPLIN_WAY_USER)
-        return "USER";
-    return way == POPLIN_WAY_APOP ? "APOP" : poplin_mechanism_name((enum poplin_mechanism)way);
-}
-
-static unsigned lookup(poplin_slice name) {
-    for (unsigned way = 0; way < POPLIN_WAY_COUNT; way++)
-        if (poplin_slice_equal_nocase(name, poplin_choice_name(way)))
-            return way;
-    return POPLIN_WAY_COUNT;
-}
-
-static bool only_by_name(unsigned way) {
-    return way == POPLIN_WAY_APOP || (way < POPLIN_MECHANISM_COUNT &&
-                                      (poplin_mechanism_traits((enum poplin_mechanism)way) & POPLIN_SASL_BY_NAME) != 0);
-}
-
 bool poplin_choice_is_free(unsigned ways) {
     return (ways & (1u << POPLIN_MECHANISM_EXTERNAL | 1u << POPLIN_MECHANISM_ANONYMOUS)) != 0;
 }
 
 bool poplin_mechanisms_need_no_secret(const char *mechanisms) {
-    return mechanisms != NULL && poplin_choice_is_free(poplin_choice_parse(mechanisms));
-}
-
-unsigned poplin_choice_parse(const char *names) {
-    unsigned ways = 0;
-    if (names == NULL) {
-        for (unsigned way = 0; way < POPLIN_WAY_COUNT; way++)
-            if (!only_by_name(way))
-                ways |= 1u << way;
-        return ways;
-    }
-    while (*names != '\0') {
-        size_t size = strcspn(names, " ");
-        unsigned way = size > 0 ? lookup((poplin_slice){names, size}) : POPLIN_WAY_COUNT;
-        if (size > 0 && way == POPLIN_WAY_COUNT)
-            return 0;
-        if (size > 0)
-            ways |= 1u << way;
-        names += size;
-        names += *names == ' ';
-    }
-    return ways;
+    return mechanisms != NULL && poplin_choice_is_free(poplin_ways_parse(mechanisms));
 }
 
 /* ---- what the server offers ---- */
@@ -91,7 +52,7 @@ static bool is_offered(const poplin_client *client, unsigned way) {
         return announced->count == 0 || poplin_capabilities_have(announced, "USER", NULL);
     if (way == POPLIN_WAY_APOP)
         return client->timestamp.size > 0;
-    return poplin_capabilities_have(announced, "SASL", poplin_choice_name(way));
+    return poplin_capabilities_have(announced, "SASL", poplin_way_name(way));
 }
 
 /* ---- why not ---- */
@@ -103,7 +64,6 @@ static bool is_ascii(poplin_slice text) {
     return true;
 }
 
-/* What a command line cannot carry (POP-GEN-5, POP-UTF8-4). */
 /* What USER and PASS cannot carry in their lines, or APOP in its one (POP-GEN-5, POP-UTF8-4). */
 static const char *why_not_in_a_line(const poplin_client *client, unsigned way) {
     poplin_slice user = poplin_buffer_slice(&client->opening.user);
@@ -122,19 +82,9 @@ static const char *why_not_in_a_line(const poplin_client *client, unsigned way) 
     return NULL;
 }
 
-static enum poplin_sasl_proof proof_of(unsigned way) {
-    return way < POPLIN_MECHANISM_COUNT ? poplin_mechanism_proof((enum poplin_mechanism)way) : POPLIN_PROOF_PASSWORD;
-}
-
-static unsigned traits_of(unsigned way) {
-    if (way < POPLIN_MECHANISM_COUNT)
-        return poplin_mechanism_traits((enum poplin_mechanism)way);
-    return way == POPLIN_WAY_USER ? POPLIN_SASL_SHOWS : 0;
-}
-
 static const char *why_not_by_proof(const poplin_client *client, unsigned way) {
     const poplin_opening *opening = &client->opening;
-    switch (proof_of(way)) {
+    switch (poplin_way_proof(way)) {
     case POPLIN_PROOF_PASSWORD:
         if (opening->user.size == 0)
             return "it needs a user name";
@@ -152,7 +102,7 @@ static const char *why_not_by_proof(const poplin_client *client, unsigned way) {
  * leisure, and its timestamp be made up to that end (T-APOP-1).
  */
 static const char *why_not_by_link(const poplin_client *client, unsigned way) {
-    unsigned traits = traits_of(way);
+    unsigned traits = poplin_way_traits(way);
     bool protected = client->tls || client->config.link_protected;
     if ((traits & POPLIN_SASL_TLS_ONLY) != 0 && !protected)
         return "it is never used without TLS";
@@ -213,7 +163,7 @@ static int begin(poplin_client *client, unsigned way, const char **reason) {
     };
     *reason = NULL;
     int status = poplin_sasl_client_new((enum poplin_mechanism)way, &config, &opening->exchange, reason);
-    if (status == POPLIN_OK && (traits_of(way) & POPLIN_SASL_BINDS) != 0)
+    if (status == POPLIN_OK && (poplin_way_traits(way) & POPLIN_SASL_BINDS) != 0)
         client->bound = true;
     return status;
 }
@@ -256,7 +206,7 @@ static int note(passed_over *passed, poplin_slice name, const char *reason) {
 
 /* The server's word stands in the text only where it has the form of a mechanism's name. */
 static bool is_unknown_mechanism(poplin_slice word) {
-    if (word.size == 0 || word.size > NAME_MAX_SIZE || lookup(word) != POPLIN_WAY_COUNT)
+    if (word.size == 0 || word.size > NAME_MAX_SIZE || poplin_way_lookup(word) != POPLIN_WAY_COUNT)
         return false;
     for (size_t i = 0; i < word.size; i++) {
         char c = word.data[i];
@@ -320,7 +270,7 @@ int poplin_choice_make(poplin_client *client, poplin_buffer *why) {
         int status = take(client, way, &reason);
         if (status != POPLIN_ERR_UNSUPPORTED)
             return status;
-        status = note(&passed, poplin_slice_of(poplin_choice_name(way)), reason);
+        status = note(&passed, poplin_slice_of(poplin_way_name(way)), reason);
         if (status != POPLIN_OK)
             return status;
     }

@@ -30,7 +30,7 @@ int poplin_client_new(const poplin_client_config *config, poplin_client **client
     poplin_client *made = calloc(1, sizeof *made);
     if (made == NULL)
         return POPLIN_ERR_NOMEM;
-    made->ways = poplin_choice_parse(config->mechanisms);
+    made->ways = poplin_ways_parse(config->mechanisms);
     made->named = config->mechanisms != NULL;
     made->host = config->host != NULL ? strdup(config->host) : NULL;
     if (made->ways == 0 || (config->host != NULL && made->host == NULL)) {
@@ -53,6 +53,7 @@ void poplin_client_free(poplin_client *client) {
     poplin_buffer_free(&client->opening.said);
     poplin_buffer_free(&client->opening.answer);
     poplin_buffer_free(&client->timestamp);
+    poplin_buffer_free(&client->language);
     free(client->host);
     poplin_step_queue_free(client);
     poplin_capabilities_free(&client->capabilities);

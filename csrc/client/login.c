@@ -122,7 +122,7 @@ static int advance(poplin_opening *opening, poplin_slice challenge, const char *
 
 /* Whether AUTH, the mechanism's name and the response fit one line. An empty response stands there as "=". */
 static bool fits_line(const poplin_opening *opening) {
-    size_t name = strlen(poplin_choice_name(opening->way));
+    size_t name = strlen(poplin_way_name(opening->way));
     size_t response = opening->response.size > 0 ? opening->response.size : 1;
     return strlen("AUTH  \r\n") + name + response <= AUTH_LINE_MAX;
 }
@@ -277,7 +277,7 @@ void poplin_login_arguments(poplin_client *client, poplin_parsed_command *line) 
     } else if (line->verb == POPLIN_APOP) {
         line->argument = poplin_buffer_slice(&opening->message);
     } else {
-        line->argument = poplin_slice_of(poplin_choice_name(opening->way));
+        line->argument = poplin_slice_of(poplin_way_name(opening->way));
         if (opening->initial)
             line->initial = response.size > 0 ? response : poplin_slice_of("=");
     }
@@ -325,7 +325,7 @@ static int logged_in(poplin_client *client, const poplin_status_line *line, popl
     if (status < 0)
         return poplin_opening_going_on(client, status);
     client->phase = POPLIN_TRANSACTION;
-    client->mechanism = poplin_choice_name(client->opening.way);
+    client->mechanism = poplin_way_name(client->opening.way);
     poplin_login_forget(&client->opening);
     if (poplin_capabilities_have(announced, "LOGIN-DELAY", "USER") ||
         poplin_capabilities_have(announced, "EXPIRE", "USER"))

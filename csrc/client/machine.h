@@ -21,7 +21,7 @@
 
 #include <poplin/client.h>
 
-#include "sasl/sasl.h"
+#include "sasl/ways.h"
 #include "wire/dots.h"
 #include "wire/grammar.h"
 #include "wire/line.h"
@@ -49,6 +49,7 @@ typedef struct poplin_pending {
     uint32_t number;
     uint32_t lines;
     enum poplin_verb verb;
+    bool ranged;   /* LANG with a range */
     bool internal; /* the opening's own: its reply makes no REPLY event */
 } poplin_pending;
 
@@ -97,9 +98,6 @@ typedef struct poplin_numbers {
 
 typedef enum poplin_due { POPLIN_NOTHING_DUE, POPLIN_RESPONSE_DUE, POPLIN_CANCEL_DUE } poplin_due;
 
-/* The ways to log in: the SASL mechanisms, and two commands of POP3's own. */
-enum { POPLIN_WAY_USER = POPLIN_MECHANISM_COUNT, POPLIN_WAY_APOP, POPLIN_WAY_COUNT };
-
 /* The opening or login that is under way, and the secrets that it needs. */
 typedef struct poplin_opening {
     bool active;
@@ -129,6 +127,8 @@ struct poplin_client {
     int phase;
     bool tls;
     bool quitting; /* QUIT was submitted */
+    bool utf8;     /* UTF8 was, and has not been refused */
+    bool opened_utf8; /* it was by the opening, which asks but once */
     const char *mechanism;
     poplin_tls_facts facts;  /* all zero without TLS */
     bool bound;              /* the channel binding was used, which it may be once (SASL-CB-9) */
@@ -153,6 +153,7 @@ struct poplin_client {
 
     poplin_capabilities capabilities;
     poplin_numbers numbers;
+    poplin_buffer language; /* the range of a LANG that is not sent yet */
     poplin_opening opening;
     poplin_error error;
 };
@@ -241,14 +242,8 @@ poplin_slice poplin_login_conceal(const poplin_client *client, poplin_slice word
 
 /* ---- choice.c ---- */
 
-/* The ways that names allows, or-ed; NULL: all but those used only by name. 0: a name is not known, or there is none. */
-unsigned poplin_choice_parse(const char *names);
-
 /* Whether one of the ways needs neither password nor token. */
 bool poplin_choice_is_free(unsigned ways);
-
-/* "SCRAM-SHA-256", "USER". Static. */
-const char *poplin_choice_name(unsigned way);
 
 /*
  * Begins the strongest way that server, credentials, link and host permit: opening->way, and opening->exchange where it is a

@@ -89,6 +89,10 @@ int poplin_opening_go_on(poplin_client *client, poplin_client_event *event) {
             client, POPLIN_ERR_UNSUPPORTED, nothing,
             "the server offers no STLS; use pop3s://, or tls='never' to send the password in clear");
     }
+    if (client->config.utf8 && !client->opened_utf8 && poplin_capabilities_have(&client->capabilities, "UTF8", NULL)) {
+        client->opened_utf8 = client->utf8 = true;
+        return poplin_opening_going_on(client, poplin_opening_queue(client, POPLIN_UTF8));
+    }
     if (client->opening.wants_login && client->phase == POPLIN_AUTHORIZATION)
         return poplin_login_begin(client);
     return poplin_opening_done(client, POPLIN_OK, event);
@@ -115,6 +119,10 @@ int poplin_opening_reply(poplin_client *client, const poplin_status_line *status
         return poplin_opening_go_on(client, event);
     case POPLIN_STLS:
         return stls_answered(client, status);
+    case POPLIN_UTF8: /* a server that then refuses it serves its mail without */
+        client->utf8 = status->ok;
+        poplin_step_answered(client);
+        return poplin_opening_go_on(client, event);
     default:
         return poplin_login_reply(client, status, event);
     }

@@ -116,6 +116,15 @@ static int read_stat(poplin_client *client, poplin_client_event *event) {
     return POPLIN_OK;
 }
 
+/* LANG with a range: the reply tells the tag first, which is all that a program can use (POP-LANG-1). */
+static int read_tag(poplin_client *client, poplin_client_event *event) {
+    poplin_slice *text = &event->text;
+    const char *space = text->size > 0 ? memchr(text->data, ' ', text->size) : NULL;
+    if (space != NULL)
+        text->size = (size_t)(space - text->data);
+    return text->size > 0 ? POPLIN_OK : broken(client, *text, "the reply to LANG does not tell the language");
+}
+
 /* What a +OK to command means for the machine: OK, or AGAIN where it is no good answer. */
 static int accept(poplin_client *client, const poplin_pending *command, poplin_client_event *event) {
     client->received = 0;
@@ -127,6 +136,11 @@ static int accept(poplin_client *client, const poplin_pending *command, poplin_c
         if (command->number > 0)
             return read_echo(client, event);
         poplin_numbers_begin(&client->numbers);
+        client->reading = POPLIN_READING_LISTING;
+        break;
+    case POPLIN_LANG:
+        if (command->ranged)
+            return read_tag(client, event);
         client->reading = POPLIN_READING_LISTING;
         break;
     case POPLIN_RETR:
@@ -163,6 +177,8 @@ static int read_reply(poplin_client *client, const poplin_status_line *status, p
     event->status = status->ok ? POPLIN_OK : poplin_code_status(event->code);
     if (status->ok && accept(client, command, event) != POPLIN_OK)
         return POPLIN_AGAIN;
+    if (!status->ok && command->verb == POPLIN_UTF8)
+        client->utf8 = false;
     if (command->verb == POPLIN_QUIT) {
         client->reading = POPLIN_LEAVING;
         client->phase = 0;
@@ -211,6 +227,17 @@ static int add_number(poplin_client *client, uint32_t number, poplin_slice line)
     }
 }
 
+/* A line of LANG: "tag description". They are counted as received, and bounded as capabilities are. */
+static int read_language(poplin_client *client, poplin_slice line, poplin_client_event *event) {
+    if (line.size == 0 || line.data[0] == ' ')
+        return broken(client, line, "the server's line names no language");
+    if (client->received++ == client->config.max_capabilities)
+        return poplin_step_fail(client, POPLIN_ERR_LIMIT, line, "the server tells more languages than the limit");
+    begin_event(event, POPLIN_CLIENT_LISTING, poplin_step_head(client));
+    event->text = line;
+    return POPLIN_OK;
+}
+
 int poplin_step_listing(poplin_client *client, poplin_client_event *event) {
     const poplin_pending *command = poplin_step_head(client);
     poplin_slice line;
@@ -223,6 +250,8 @@ int poplin_step_listing(poplin_client *client, poplin_client_event *event) {
     }
     if (result != POPLIN_OK)
         return result;
+    if (command->verb == POPLIN_LANG)
+        return read_language(client, line, event);
     result = command->verb == POPLIN_LIST ? poplin_listing_parse(line, &number, &event->octets)
                                           : poplin_unique_id_parse(line, client->config.strict, &number, &event->text);
     if (result < 0)

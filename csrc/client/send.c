@@ -15,6 +15,9 @@
 /* What a message whose size is not known counts in the window. */
 #define UNKNOWN_CONTENT ((uint64_t)64 * 1024)
 
+/* Octets of a language range. */
+enum { RANGE_MAX = 100 };
+
 /* ---- the queue ---- */
 
 static poplin_pending *slot(const poplin_queue *queue, size_t index) {
@@ -95,12 +98,23 @@ static bool numbers_valid(const poplin_command *command, const poplin_verb_row *
     }
 }
 
+/* Letters, digits, "-" and "*", no more than fit a line (RFC 4647 section 2.1). */
+static bool is_range(poplin_slice range) {
+    for (size_t i = 0; i < range.size; i++) {
+        char c = range.data[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '*')
+            return false;
+    }
+    return range.data == NULL || (range.size > 0 && range.size <= RANGE_MAX);
+}
+
 /* True where the host may submit a command of this verb now. */
 static bool fits_state(const poplin_client *client, enum poplin_verb verb) {
     if (client->opening.active || client->quitting || verb == POPLIN_AUTH || verb == POPLIN_USER ||
         verb == POPLIN_PASS || verb == POPLIN_APOP)
         return false;
-    if (verb == POPLIN_STLS && client->tls)
+    if (verb == POPLIN_STLS && (client->tls || client->utf8)) /* RFC 6856 section 2.1 */
         return false;
     return (poplin_verb_lookup(verb)->phases & (unsigned)client->phase) != 0;
 }
@@ -109,18 +123,28 @@ int poplin_client_submit(poplin_client *client, const poplin_command *command, u
     if (!fits_state(client, command->verb))
         return POPLIN_ERR_STATE;
     const poplin_verb_row *row = poplin_verb_lookup(command->verb);
-    if (!numbers_valid(command, row))
+    bool ranged = command->verb == POPLIN_LANG && command->language.data != NULL;
+    if (!numbers_valid(command, row) || (ranged && !is_range(command->language)))
         return POPLIN_ERR_PROTOCOL;
-    bool numbered = row->arguments != POPLIN_ARGS_NONE;
+    if (ranged && client->language.size > 0)
+        return POPLIN_ERR_STATE;
+    bool numbered = row->arguments != POPLIN_ARGS_NONE && row->arguments != POPLIN_ARGS_NAME_OPTIONAL;
     poplin_pending pending = {
         .tag = tag,
         .verb = command->verb,
         .number = numbered ? command->number : 0,
         .lines = command->lines,
         .charge = charge_of(client, command->verb, command->octets),
+        .ranged = ranged,
     };
-    if (poplin_step_queue(client, &pending) < 0)
+    if (ranged && poplin_buffer_append(&client->language, command->language.data, command->language.size) < 0)
         return POPLIN_ERR_NOMEM;
+    if (poplin_step_queue(client, &pending) < 0) {
+        if (ranged)
+            poplin_buffer_clear(&client->language);
+        return POPLIN_ERR_NOMEM;
+    }
+    client->utf8 |= command->verb == POPLIN_UTF8;
     if (command->verb == POPLIN_QUIT) {
         client->quitting = true;
         poplin_client_retr_stop(client);
@@ -205,9 +229,14 @@ static int send_command(poplin_client *client, const poplin_pending *command) {
     poplin_parsed_command line = {.verb = command->verb, .number = command->number, .lines = command->lines};
     if (command->internal)
         poplin_login_arguments(client, &line);
+    if (command->ranged)
+        line.argument = poplin_buffer_slice(&client->language);
     queue->charged += command->charge;
     queue->in_flight++;
-    return poplin_command_write(&client->output, &line);
+    int status = poplin_command_write(&client->output, &line);
+    if (command->ranged)
+        poplin_buffer_clear(&client->language);
+    return status;
 }
 
 /* Sends what the window has room for, all in one piece, unless more than half of it is still in flight. */

@@ -88,6 +88,6 @@ int poplin_apop_make_timestamp(const char *host, poplin_buffer *timestamp) {
         return POPLIN_ERR_IO;
     if (host == NULL || !is_host_name(host))
         host = "localhost";
-    int size = snprintf(text, sizeof text, "<%" PRIu64 ".%" PRIu64 "@%s>", drawn[0], drawn[1], host);
+    int size = snprintf(text, sizeof text, "<%" PRIu64 "%020" PRIu64 "@%s>", drawn[0], drawn[1], host);
     return poplin_buffer_append(timestamp, text, (size_t)size);
 }

@@ -28,7 +28,7 @@ int poplin_apop_digest(poplin_slice timestamp, poplin_slice secret, char digest[
 int poplin_apop_verify(poplin_slice timestamp, poplin_slice secret, poplin_slice digest);
 
 /*
- * The server's, and CRAM-MD5's: appends "<digits.digits@host>", plain enough for every client. The digits are 128
+ * The server's, and CRAM-MD5's: appends "<digits@host>", plain enough for every client. The digits are 128
  * random bits: without clock, process or counter it is never told twice, whatever else runs or ran before
  * (POP-GRT-4). A host that is NULL or no name of letters, digits, "-" and "." becomes "localhost". IO: no random
  * numbers; NOMEM.

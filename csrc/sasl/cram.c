@@ -97,6 +97,7 @@ static void server_free(poplin_sasl_server *server) {
 
     poplin_exchange_server_wipe(&cram->exchange);
     poplin_buffer_free(&cram->challenge);
+    poplin_wipe(cram->digest, sizeof cram->digest);
     free(cram);
 }
 

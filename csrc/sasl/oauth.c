@@ -335,9 +335,10 @@ static void refuse(oauth_server *oauth, poplin_sasl_turn *turn) {
                                                        : "{\"status\":\"401\",\"schemes\":\"bearer\"}"));
 }
 
+/* Well-formed, but for another server, is refused as any wrong proof is. */
 static int use(oauth_server *oauth, oauth_message *message, bool bearer, poplin_sasl_turn *turn) {
     poplin_exchange_server *exchange = &oauth->exchange;
-    int status = fits(oauth, message) ? POPLIN_OK : POPLIN_ERR_PROTOCOL;
+    int status = fits(oauth, message) ? POPLIN_OK : POPLIN_ERR_AUTH;
 
     if (status == POPLIN_OK && !(bearer && message->user.size == 0))
         status = poplin_prepare_field(message->user, &exchange->user);

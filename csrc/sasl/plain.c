@@ -4,34 +4,10 @@
  * The client sends name and password as it was given them, and the server prepares them, as queries, before it has them
  * verified: that section gives the work to the server, which alone knows how its own store was prepared.
  */
-#include "sasl/plain.h"
 #include "sasl/exchange.h"
 #include "wire/grammar.h"
 
-#include <string.h>
-
 /* ---- the client's half ---- */
-
-static bool is_sendable(poplin_slice field) {
-    return field.size > 0 && memchr(field.data, 0, field.size) == NULL;
-}
-
-int poplin_plain_encode(const poplin_credentials *credentials, poplin_buffer *message) {
-    if (!is_sendable(credentials->user) || !is_sendable(credentials->password))
-        return POPLIN_ERR_PROTOCOL;
-
-    const poplin_slice user = credentials->user, password = credentials->password;
-    char *at = poplin_buffer_reserve(message, user.size + password.size + 2);
-
-    if (at == NULL)
-        return POPLIN_ERR_NOMEM;
-    at[0] = 0;
-    memcpy(at + 1, user.data, user.size);
-    at[1 + user.size] = 0;
-    memcpy(at + 2 + user.size, password.data, password.size);
-    poplin_buffer_grow(message, user.size + password.size + 2);
-    return POPLIN_OK;
-}
 
 static int client_new(enum poplin_mechanism mechanism, const poplin_sasl_client_config *config,
                       poplin_sasl_client **client, const char **reason) {
@@ -51,28 +27,6 @@ static int client_new(enum poplin_mechanism mechanism, const poplin_sasl_client_
 
 /* ---- the server's half ---- */
 
-typedef struct plain_message {
-    poplin_slice identity, user, password;
-} plain_message;
-
-static bool split(poplin_slice text, plain_message *message) {
-    message->password = text;
-    return poplin_take_field(&message->password, '\0', &message->identity) &&
-           poplin_take_field(&message->password, '\0', &message->user) && is_sendable(message->user) &&
-           is_sendable(message->password);
-}
-
-int poplin_plain_decode(poplin_slice text, poplin_credentials *credentials) {
-    plain_message message;
-
-    if (!split(text, &message) || message.user.size > POPLIN_FIELD_MAX || message.password.size > POPLIN_FIELD_MAX)
-        return POPLIN_ERR_PROTOCOL;
-    if (message.identity.size > 0 && !poplin_slice_equal(message.identity, message.user))
-        return POPLIN_ERR_PROTOCOL;
-    *credentials = (poplin_credentials){.user = message.user, .password = message.password};
-    return POPLIN_OK;
-}
-
 /* Whether the user may act as identity: only as himself, however the two are spelled. OK, AUTH, PROTOCOL, NOMEM. */
 static int authorize(poplin_slice identity, poplin_slice user) {
     if (identity.size == 0)
@@ -88,15 +42,16 @@ static int authorize(poplin_slice identity, poplin_slice user) {
 }
 
 static int read_message(poplin_exchange_server *exchange, poplin_slice text, poplin_sasl_turn *turn) {
-    plain_message message;
-    int status = split(text, &message) ? POPLIN_OK : POPLIN_ERR_PROTOCOL;
+    poplin_slice identity, user, password = text;
 
+    if (!poplin_take_field(&password, '\0', &identity) || !poplin_take_field(&password, '\0', &user))
+        return POPLIN_ERR_PROTOCOL;
+    int status = poplin_prepare_field(user, &exchange->user);
+
+    if (status == POPLIN_OK) /* which refuses a third NUL, too */
+        status = poplin_prepare_field(password, &exchange->secret);
     if (status == POPLIN_OK)
-        status = poplin_prepare_field(message.user, &exchange->user);
-    if (status == POPLIN_OK)
-        status = poplin_prepare_field(message.password, &exchange->secret);
-    if (status == POPLIN_OK)
-        status = authorize(message.identity, poplin_buffer_slice(&exchange->user));
+        status = authorize(identity, poplin_buffer_slice(&exchange->user));
     if (status == POPLIN_OK)
         poplin_sasl_ask(turn, POPLIN_SASL_CHECK, exchange);
     return status;

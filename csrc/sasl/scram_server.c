@@ -239,11 +239,11 @@ static int use_answer(struct scram_server *server, enum poplin_sasl_answer answe
 
     if (status != POPLIN_OK)
         return status;
-    if (answer == POPLIN_ANSWER_KEYS)
-        return use_keys(server, keys);
     if (answer == POPLIN_ANSWER_SECRET)
         return use_password(server, secret);
-    return server->keeps_keys ? POPLIN_OK : use_password(server, (poplin_slice){NULL, 0});
+    if (!server->keeps_keys) /* nobody is answered faster than a user whose password is derived from */
+        status = use_password(server, (poplin_slice){NULL, 0});
+    return status == POPLIN_OK && answer == POPLIN_ANSWER_KEYS ? use_keys(server, keys) : status;
 }
 
 static int write_first(struct scram_server *server) {
@@ -306,7 +306,9 @@ static int read_final(struct scram_server *server, poplin_slice message, poplin_
         return POPLIN_ERR_PROTOCOL;
     bool fits = binding_fits(server, binding, &status);
 
-    if (status == POPLIN_OK && !(fits && poplin_slice_equal(nonce, poplin_buffer_slice(&server->nonce))))
+    if (status == POPLIN_OK && !fits) /* somebody between the two, or a client that reached another name */
+        status = POPLIN_ERR_AUTH;
+    if (status == POPLIN_OK && !poplin_slice_equal(nonce, poplin_buffer_slice(&server->nonce)))
         status = POPLIN_ERR_PROTOCOL;
     if (status == POPLIN_OK)
         status = poplin_base64_decode(text, proof);

@@ -65,6 +65,19 @@ static bool take_parameter(poplin_slice *text, poplin_slice *word) {
     return is_parameter(*word);
 }
 
+/* As take_parameter, but what is not ASCII passes: whether it may stand there is the session's to say (RFC 6856 section 2.2). */
+static bool take_name(poplin_slice *text, poplin_slice *name) {
+    if (!take_space(text))
+        return false;
+    *name = take_word(text);
+    for (size_t i = 0; i < name->size; i++) {
+        unsigned char octet = (unsigned char)name->data[i];
+        if (octet <= 0x20 || octet == 0x7F)
+            return false;
+    }
+    return name->size > 0;
+}
+
 static bool take_arguments(poplin_slice *text, enum poplin_arguments arguments, poplin_parsed_command *command) {
     switch (arguments) {
     case POPLIN_ARGS_NONE:
@@ -76,7 +89,9 @@ static bool take_arguments(poplin_slice *text, enum poplin_arguments arguments, 
     case POPLIN_ARGS_NUMBER_LINES:
         return take_message_number(text, &command->number) && take_number(text, &command->lines);
     case POPLIN_ARGS_NAME:
-        return take_parameter(text, &command->argument);
+        return take_name(text, &command->argument);
+    case POPLIN_ARGS_NAME_OPTIONAL:
+        return text->size == 0 || take_parameter(text, &command->argument);
     case POPLIN_ARGS_REST:
         if (!take_space(text) || text->size == 0)
             return false;
@@ -148,6 +163,10 @@ int poplin_command_write(poplin_buffer *output, const poplin_parsed_command *com
     case POPLIN_ARGS_NAME:
     case POPLIN_ARGS_REST:
         at = put_word(at, command->argument);
+        break;
+    case POPLIN_ARGS_NAME_OPTIONAL:
+        if (command->argument.size > 0)
+            at = put_word(at, command->argument);
         break;
     case POPLIN_ARGS_MECHANISM:
         at = put_word(at, command->argument);

@@ -4,11 +4,14 @@
 #include <poplin/url.h>
 
 #include "wire/grammar.h"
+#include "wire/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { POP3_PORT = 110, POP3S_PORT = 995 };
+
+enum { MECHANISM_MAX = 20 }; /* octets of a mechanism's name (RFC 4422 section 3.1) */
 
 static int refuse(poplin_error *error, const char *reason) {
     if (error != NULL) {
@@ -37,7 +40,10 @@ static int hex(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent-decodes text into part, ended by NUL. False: too long, a bad escape, or a control character (POP-URL-2). */
+/*
+ * Percent-decodes text into part, ended by NUL. False: empty, too long, a bad escape, a control character (POP-URL-2),
+ * or not UTF-8.
+ */
 static bool decode(poplin_slice text, char *part, size_t size) {
     size_t used = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -55,21 +61,34 @@ static bool decode(poplin_slice text, char *part, size_t size) {
         part[used++] = (char)octet;
     }
     part[used] = '\0';
-    return used > 0;
+    return used > 0 && poplin_is_utf8((poplin_slice){part, used});
 }
 
 /* ---- the parts ---- */
 
+/* The first row of a scheme is how it is written. */
+static const struct {
+    const char *name;
+    enum poplin_scheme scheme;
+} schemes[] = {
+    {"pop3s", POPLIN_SCHEME_POP3S},
+    {"pops", POPLIN_SCHEME_POP3S},
+    {"pop3", POPLIN_SCHEME_POP3},
+    {"pop", POPLIN_SCHEME_POP},
+};
+
+const char *poplin_scheme_word(enum poplin_scheme scheme) {
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (schemes[i].scheme == scheme)
+            return schemes[i].name;
+    return "?";
+}
+
+uint16_t poplin_scheme_port(enum poplin_scheme scheme) {
+    return scheme == POPLIN_SCHEME_POP3S ? POP3S_PORT : POP3_PORT;
+}
+
 static bool read_scheme(poplin_slice *text, enum poplin_scheme *scheme) {
-    static const struct {
-        const char *name;
-        enum poplin_scheme scheme;
-    } schemes[] = {
-        {"pop3s", POPLIN_SCHEME_POP3S},
-        {"pops", POPLIN_SCHEME_POP3S},
-        {"pop3", POPLIN_SCHEME_POP3},
-        {"pop", POPLIN_SCHEME_POP3},
-    };
     const char *at = text->size > 0 ? memmem(text->data, text->size, "://", 3) : NULL;
     *scheme = POPLIN_SCHEME_POP3S;
     if (at == NULL)
@@ -83,38 +102,66 @@ static bool read_scheme(poplin_slice *text, enum poplin_scheme *scheme) {
     return false;
 }
 
-/* The last ";AUTH=" of user; NULL: none. */
-static const char *find_auth(poplin_slice user) {
-    enum { SIZE = 6 };
-    for (size_t i = user.size; i >= SIZE; i--)
-        if (poplin_slice_equal_nocase((poplin_slice){user.data + i - SIZE, SIZE}, ";AUTH="))
-            return user.data + i - SIZE;
-    return NULL;
+static bool is_letter_or_digit(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* "*", a SASL mechanism, or "+" with the name of what is none; the name is put in capitals. */
+static bool read_auth(poplin_slice text, char *auth, size_t size) {
+    if (!decode(text, auth, size))
+        return false;
+    char *name = auth + (auth[0] == '+');
+    if (strcmp(auth, "*") == 0)
+        return true;
+    for (char *c = name; *c != '\0'; c++) {
+        if (!is_letter_or_digit(*c) && *c != '-' && *c != '_')
+            return false;
+        if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 0x20);
+    }
+    return name[0] != '\0' && strlen(name) <= MECHANISM_MAX;
 }
 
 static int read_user(poplin_slice user, poplin_url *url, poplin_error *error) {
     if (find(user, ':') != NULL)
         return refuse(error,
                       "the URL holds a password, where others can read it; leave it out and give it as password=");
-    const char *auth = find_auth(user);
+    const char *auth = find(user, ';');
     if (auth != NULL) {
-        poplin_slice name = split(&user, auth, 6);
-        if (!decode(user, url->auth, sizeof url->auth))
-            return refuse(error,
-                          "the mechanism behind ;AUTH= is empty, too long, or holds a control character or a bad %");
+        static const char word[] = "AUTH=";
+        poplin_slice name = split(&user, auth, 1);
+        if (user.size < sizeof word - 1 || !poplin_slice_equal_nocase((poplin_slice){user.data, sizeof word - 1}, word))
+            return refuse(error, "behind the user's name stands a ; that begins no ;AUTH=; write it as %3B");
+        (void)split(&user, user.data, sizeof word - 1);
+        if (!read_auth(user, url->auth, sizeof url->auth))
+            return refuse(error, "behind ;AUTH= stands neither * nor the name of a mechanism, such as SCRAM-SHA-256 or "
+                                 "+APOP");
         user = name;
     }
     if (!decode(user, url->user, sizeof url->user))
-        return refuse(error, "the user name is empty, too long, or holds a control character or a bad %");
+        return refuse(error, "the user name is empty, too long, not UTF-8, or holds a control character or a bad %; "
+                             "a % itself is written as %25");
     return POPLIN_OK;
 }
 
-static bool is_host(const char *host, bool literal) {
-    for (const char *c = host; *c != '\0'; c++) {
-        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
-        if (!letter && strchr(literal ? ":.%-_" : ".-_", *c) == NULL)
+/* A zone may stand behind an address: fe80::1%eth0. */
+static bool is_address(const char *host) {
+    size_t size = strspn(host, "0123456789abcdefABCDEF:.");
+    if (memchr(host, ':', size) == NULL)
+        return false;
+    if (host[size] == '\0')
+        return true;
+    const char *zone = host + size + 1;
+    for (const char *c = zone; *c != '\0'; c++)
+        if (!is_letter_or_digit(*c) && strchr(".-_", *c) == NULL)
             return false;
-    }
+    return host[size] == '%' && *zone != '\0';
+}
+
+static bool is_name(const char *host) {
+    for (const char *c = host; *c != '\0'; c++)
+        if (!is_letter_or_digit(*c) && strchr(".-_", *c) == NULL)
+            return false;
     return true;
 }
 
@@ -127,31 +174,38 @@ static int read_port(poplin_slice text, poplin_url *url, poplin_error *error) {
     return POPLIN_OK;
 }
 
-static int read_host(poplin_slice text, poplin_url *url, poplin_error *error) {
-    bool literal = text.size > 0 && text.data[0] == '[';
-    const char *close = literal ? find(text, ']') : NULL;
-    poplin_slice host;
-    if (literal && close == NULL)
+/* Takes the [address] at the front of *text. */
+static int read_address(poplin_slice *text, poplin_url *url, poplin_error *error) {
+    const char *close = find(*text, ']');
+    if (close == NULL)
         return refuse(error, "the [ of the IPv6 address has no ]");
-    if (literal) {
-        host = split(&text, close, 1);
-        host.data++;
-        host.size--;
-        if (text.size > 0 && text.data[0] != ':')
-            return refuse(error, "only :port may follow the ] of the IPv6 address");
-    } else {
-        const char *colon = find(text, ':');
-        host = split(&text, colon != NULL ? colon : text.data + text.size, 0);
-    }
-    if (!decode(host, url->host, sizeof url->host) || !is_host(url->host, literal))
+    poplin_slice host = split(text, close, 1);
+    host.data++;
+    host.size--;
+    if (text->size > 0 && text->data[0] != ':')
+        return refuse(error, "only :port may follow the ] of the IPv6 address");
+    if (!decode(host, url->host, sizeof url->host) || !is_address(url->host))
+        return refuse(error, "between [ and ] stands no IPv6 address, such as ::1 or fe80::1%25eth0");
+    return POPLIN_OK;
+}
+
+static int read_name(poplin_slice *text, poplin_url *url, poplin_error *error) {
+    const char *colon = find(*text, ':');
+    poplin_slice host = split(text, colon != NULL ? colon : text->data + text->size, 0);
+    if (!decode(host, url->host, sizeof url->host) || !is_name(url->host))
         return refuse(error,
                       "the host is empty, too long, or holds what no ASCII host name does (write it as xn--...)");
-    if (text.size == 0)
-        return POPLIN_OK;
-    text.data++;
-    text.size--;
-    if (!literal && find(text, ':') != NULL)
+    if (text->size > 0 && memchr(text->data + 1, ':', text->size - 1) != NULL)
         return refuse(error, "an IPv6 address stands in brackets: [::1] or [::1]:995");
+    return POPLIN_OK;
+}
+
+static int read_host(poplin_slice text, poplin_url *url, poplin_error *error) {
+    bool literal = text.size > 0 && text.data[0] == '[';
+    int status = literal ? read_address(&text, url, error) : read_name(&text, url, error);
+    if (status < 0 || text.size == 0)
+        return status;
+    (void)split(&text, text.data, 1);
     return read_port(text, url, error);
 }
 
@@ -160,29 +214,108 @@ int poplin_url_parse(const char *text, size_t size, poplin_url *url, poplin_erro
     *url = (poplin_url){0};
     if (!read_scheme(&rest, &url->scheme))
         return refuse(error, "the scheme is none of pop3s, pops, pop3 and pop");
-    url->port = url->scheme == POPLIN_SCHEME_POP3S ? POP3S_PORT : POP3_PORT;
+    url->port = poplin_scheme_port(url->scheme);
+    /* Before the @ is looked for: others read what stands behind the first / as a path, and the host before it. */
+    if (find(rest, '/') != NULL || find(rest, '?') != NULL || find(rest, '#') != NULL)
+        return refuse(error, "a POP3 URL ends behind host and port, without path, query and fragment; in a user name "
+                             "write / as %2F, ? as %3F, # as %23");
     const char *at = rest.size > 0 ? memrchr(rest.data, '@', rest.size) : NULL;
     if (at != NULL) {
         int status = read_user(split(&rest, at, 1), url, error);
         if (status < 0)
             return status;
     }
-    if (find(rest, '/') != NULL || find(rest, '?') != NULL || find(rest, '#') != NULL)
-        return refuse(error, "a POP3 URL ends behind host and port: there is no path in it");
     return read_host(rest, url, error);
 }
 
+/* ---- written ---- */
+
+/* The text as it grows; what does not fit makes it overlong. */
+typedef struct writer {
+    char *text;
+    size_t used;
+    bool overlong;
+} writer;
+
+static void put_char(writer *out, char c) {
+    out->overlong |= out->used + 1 >= POPLIN_URL_TEXT;
+    if (!out->overlong)
+        out->text[out->used++] = c;
+}
+
+static void put(writer *out, const char *text) {
+    for (; *text != '\0'; text++)
+        put_char(out, *text);
+}
+
+/* Percent-encodes all but letters, digits and what is in plain. */
+static void put_encoded(writer *out, const char *text, const char *plain) {
+    static const char digits[] = "0123456789ABCDEF";
+    for (; *text != '\0'; text++) {
+        unsigned char octet = (unsigned char)*text;
+        if (is_letter_or_digit(*text) || strchr(plain, *text) != NULL) {
+            put_char(out, *text);
+        } else {
+            put_char(out, '%');
+            put_char(out, digits[octet >> 4]);
+            put_char(out, digits[octet & 15]);
+        }
+    }
+}
+
+static void write_url(const poplin_url *url, writer *out) {
+    char port[8];
+    bool literal = strchr(url->host, ':') != NULL;
+    put(out, poplin_scheme_word(url->scheme));
+    put(out, "://");
+    if (url->user[0] != '\0' || url->auth[0] != '\0') {
+        put_encoded(out, url->user, "-._~");
+        put(out, url->auth[0] != '\0' ? ";AUTH=" : "");
+        put_encoded(out, url->auth, "-_+*");
+        put_char(out, '@');
+    }
+    put(out, literal ? "[" : "");
+    put_encoded(out, url->host, literal ? ":.-_" : ".-_");
+    put(out, literal ? "]" : "");
+    if (url->port_given || url->port != poplin_scheme_port(url->scheme)) {
+        (void)snprintf(port, sizeof port, ":%u", (unsigned)url->port);
+        put(out, port);
+    }
+    out->text[out->used] = '\0';
+}
+
+/* What was written has to mean what was given: so the parser's rules are the writer's too. */
+int poplin_url_format(const poplin_url *url, char text[POPLIN_URL_TEXT], poplin_error *error) {
+    writer out = {text, 0, false};
+    poplin_url read;
+    write_url(url, &out);
+    if (out.overlong)
+        return refuse(error, "the parts are too long for a URL");
+    return poplin_url_parse(text, out.used, &read, error);
+}
+
+/* ---- TLS ---- */
+
+static const char *const mode_words[] = {
+    [POPLIN_TLS_IMPLICIT] = "implicit",
+    [POPLIN_TLS_STLS] = "stls",
+    [POPLIN_TLS_AUTO] = "auto",
+    [POPLIN_TLS_NEVER] = "never",
+};
+
+const char *poplin_tls_mode_word(enum poplin_tls_mode mode) {
+    return mode_words[mode];
+}
+
 int poplin_url_tls(poplin_url *url, const char *word, enum poplin_tls_mode *mode) {
-    if (strcmp(word, "auto") == 0)
-        *mode = url->scheme == POPLIN_SCHEME_POP3S ? POPLIN_TLS_IMPLICIT : POPLIN_TLS_AUTO;
-    else if (strcmp(word, "implicit") == 0)
-        *mode = POPLIN_TLS_IMPLICIT;
-    else if (strcmp(word, "stls") == 0)
-        *mode = POPLIN_TLS_STLS;
-    else if (strcmp(word, "never") == 0)
-        *mode = POPLIN_TLS_NEVER;
-    else
+    size_t found = 0;
+    while (found < sizeof mode_words / sizeof *mode_words && strcmp(word, mode_words[found]) != 0)
+        found++;
+    if (found == sizeof mode_words / sizeof *mode_words)
         return POPLIN_ERR_PROTOCOL;
+    *mode = (enum poplin_tls_mode)found;
+    if (*mode == POPLIN_TLS_AUTO && url->scheme == POPLIN_SCHEME_POP3S)
+        *mode = POPLIN_TLS_IMPLICIT;
     if (!url->port_given)
         url->port = *mode == POPLIN_TLS_IMPLICIT ? POP3S_PORT : POP3_PORT;
     return POPLIN_OK;
