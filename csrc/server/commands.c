@@ -14,16 +14,23 @@ static void capa(poplin_session *session, const poplin_parsed_command *command) 
     (void)command;
     poplin_turn_reply(session, "+OK capabilities follow");
     poplin_turn_reply(session, "TOP");
-    if (poplin_turn_offers_user(session))
-        poplin_turn_reply(session, "USER");
-    if (poplin_turn_offers_plain(session))
-        poplin_turn_reply(session, "SASL PLAIN");
+    poplin_turn_write_offers(session);
     poplin_turn_reply(session, "RESP-CODES");
     poplin_turn_reply(session, "AUTH-RESP-CODE");
+    if (session->config.login_delay > 0)
+        poplin_turn_reply(session, "LOGIN-DELAY %u", (unsigned)session->config.login_delay);
+    if (session->config.expire == POPLIN_EXPIRE_NEVER)
+        poplin_turn_reply(session, "EXPIRE NEVER");
+    else if (session->config.expire != POPLIN_EXPIRE_UNSAID)
+        poplin_turn_reply(session, "EXPIRE %u", (unsigned)session->config.expire);
     poplin_turn_reply(session, "PIPELINING");
     poplin_turn_reply(session, "UIDL");
+    if (session->config.utf8)
+        poplin_turn_reply(session, "UTF8 USER");
+    if (session->config.languages != NULL && *session->config.languages != '\0')
+        poplin_turn_reply(session, "LANG");
     poplin_turn_reply(session, "IMPLEMENTATION poplin");
-    if (session->phase == POPLIN_AUTHORIZATION && session->config.stls && !session->tls)
+    if (session->phase == POPLIN_AUTHORIZATION && session->config.stls && !session->tls && !session->utf8)
         poplin_turn_reply(session, "STLS");
     poplin_turn_reply(session, ".");
 }
@@ -32,6 +39,8 @@ static void stls(poplin_session *session, const poplin_parsed_command *command) 
     (void)command;
     if (session->tls || !session->config.stls) {
         poplin_turn_bad_command(session, session->tls ? "TLS is active already" : "no TLS here");
+    } else if (session->utf8) {
+        poplin_turn_bad_command(session, "STLS goes before UTF8"); /* RFC 6856 section 2.1 */
     } else if (session->cursor < session->end) {
         poplin_turn_reply(session, "-ERR nothing may follow STLS before TLS stands");
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
@@ -39,6 +48,16 @@ static void stls(poplin_session *session, const poplin_parsed_command *command) 
         poplin_turn_reply(session, "+OK begin TLS");
         session->turn = TURN_START_TLS;
     }
+}
+
+static void utf8(poplin_session *session, const poplin_parsed_command *command) {
+    (void)command;
+    if (!session->config.utf8) {
+        poplin_turn_bad_command(session, "no UTF8 here");
+        return;
+    }
+    session->utf8 = true;
+    poplin_turn_reply(session, "+OK UTF-8 from here on");
 }
 
 static void noop(poplin_session *session, const poplin_parsed_command *command) {
@@ -51,6 +70,10 @@ static void dele(poplin_session *session, const poplin_parsed_command *command) 
 
     if (!poplin_turn_has_message(session, command->number))
         return;
+    if (session->read_only) {
+        poplin_turn_reply(session, "-ERR nothing can be deleted here");
+        return;
+    }
     poplin_mailbox_mark(&session->mailbox, index);
     poplin_turn_reply(session, "+OK message %u marked", (unsigned)command->number);
 }
@@ -66,13 +89,15 @@ static void quit(poplin_session *session, const poplin_parsed_command *command) 
     if (session->phase == POPLIN_AUTHORIZATION) {
         poplin_turn_reply(session, "+OK bye");
         poplin_turn_end(session, POPLIN_LEFT, POPLIN_OK, NULL, NULL);
-    } else if (session->mailbox.marked == 0) {
-        poplin_turn_committed(session);
-    } else if ((session->indexes = poplin_mailbox_marked(&session->mailbox)) != NULL) {
-        poplin_turn_ask(session, POPLIN_SESSION_COMMIT);
-    } else {
-        poplin_turn_commit_refused(session, POPLIN_ERR_NOMEM, NULL);
+        return;
     }
+    session->indexes = poplin_mailbox_marked(&session->mailbox, &session->index_count);
+    if (session->indexes == NULL)
+        poplin_turn_commit_refused(session, POPLIN_ERR_NOMEM, POPLIN_CODE_SYS_TEMP, NULL);
+    else if (session->index_count == 0)
+        poplin_turn_committed(session);
+    else
+        poplin_turn_ask(session, POPLIN_SESSION_COMMIT);
 }
 
 void poplin_turn_committed(poplin_session *session) {
@@ -80,8 +105,8 @@ void poplin_turn_committed(poplin_session *session) {
     poplin_turn_end(session, POPLIN_COMMITTED, POPLIN_OK, NULL, NULL);
 }
 
-void poplin_turn_commit_refused(poplin_session *session, int status, const char *text) {
-    poplin_turn_reply_refused(session, status, text);
+void poplin_turn_commit_refused(poplin_session *session, int status, enum poplin_code code, const char *text) {
+    poplin_turn_reply_refused(session, code, text);
     poplin_turn_end(session, POPLIN_FAILED, status < 0 ? status : POPLIN_ERR_TEMPORARY, "QUIT",
                     text != NULL ? text : "the messages were not deleted");
 }
@@ -89,8 +114,11 @@ void poplin_turn_commit_refused(poplin_session *session, int status, const char 
 static void (*const handlers[POPLIN_VERB_COUNT])(poplin_session *session, const poplin_parsed_command *command) = {
     [POPLIN_USER] = poplin_turn_user,
     [POPLIN_PASS] = poplin_turn_pass,
+    [POPLIN_APOP] = poplin_turn_apop,
     [POPLIN_AUTH] = poplin_turn_auth,
     [POPLIN_STLS] = stls,
+    [POPLIN_UTF8] = utf8,
+    [POPLIN_LANG] = poplin_turn_lang,
     [POPLIN_CAPA] = capa,
     [POPLIN_QUIT] = quit,
     [POPLIN_STAT] = poplin_turn_list,

@@ -38,7 +38,7 @@ static void answer(poplin_session *session) {
 
 /* Measures the next message of those asked for that has no known size, or answers. */
 static void measure_or_answer(poplin_session *session) {
-    const poplin_mailbox *mailbox = &session->mailbox;
+    poplin_mailbox *mailbox = &session->mailbox;
     struct poplin_listing_work *work = &session->listing;
     size_t end = work->number > 0 ? work->number : mailbox->count;
     bool sizes = work->verb != POPLIN_UIDL && mailbox->unmeasured > 0;
@@ -46,7 +46,11 @@ static void measure_or_answer(poplin_session *session) {
     for (; sizes && work->next < end; work->next++) {
         bool marked = poplin_mailbox_is_marked(mailbox, work->next);
 
-        if (!marked && mailbox->messages[work->next].octets == POPLIN_OCTETS_UNKNOWN) {
+        if (marked || mailbox->messages[work->next].octets != POPLIN_OCTETS_UNKNOWN)
+            continue;
+        if (poplin_mailbox_is_gone(mailbox, work->next)) {
+            poplin_mailbox_measured(mailbox, work->next, 0);
+        } else {
             poplin_turn_measure(session, work->next);
             return;
         }

@@ -12,6 +12,7 @@
 
 #include <poplin/session.h>
 
+#include "sasl/ways.h"
 #include "server/mailbox.h"
 #include "wire/buffer.h"
 #include "wire/dots.h"
@@ -75,9 +76,26 @@ struct poplin_watched {
     char shown[POPLIN_SHOWN_MAX];
 };
 
+/* The login at hand. */
+struct poplin_login {
+    unsigned way;                 /* POPLIN_WAY_..., or a mechanism */
+    bool named;                   /* the host said who it is */
+    bool refused;                 /* the token was: that is counted, and told in the exchange */
+    poplin_buffer user;           /* who logs in or has logged in */
+    uint64_t user_line;           /* the line that held a good USER; PASS must be on the next */
+    poplin_buffer secret;         /* the password of PASS, the digest of APOP, while it is verified */
+    poplin_slice shown;           /* a password or token that the host is asked about: in secret, or the exchange's */
+    poplin_sasl_server *exchange; /* of AUTH */
+    poplin_buffer late;           /* what DELAY holds back: the -ERR, or a refused token's challenge */
+};
+
 struct poplin_session {
-    poplin_session_config config; /* but for the greeting, which is in the output */
-    int phase;                    /* 0 at the end */
+    poplin_session_config config; /* its strings are not used: what is needed of them follows */
+    unsigned ways;                /* a set: to log in, where the link permits */
+    char *host;                   /* or NULL */
+    poplin_buffer pepper;
+    poplin_buffer timestamp; /* of the greeting; empty: no APOP */
+    int phase;               /* 0 at the end */
     enum poplin_turn turn;
     bool tls;
     bool eof;
@@ -96,11 +114,15 @@ struct poplin_session {
     uint64_t question; /* the number of the last one */
     enum poplin_session_event_kind asks;
 
-    poplin_buffer user;
-    uint64_t user_line;    /* the line that held a good USER; PASS must be on the next */
-    poplin_buffer secret;  /* holds the password while it is checked */
-    poplin_slice password; /* in secret */
-    const char *mechanism;
+    struct poplin_login login;
+    poplin_tls_facts *facts; /* NULL: no TLS, or no longer needed */
+    bool binds;              /* the connection has channel binding */
+    bool bound;              /* and it was tried */
+    bool certified;          /* the client's certificate names a user */
+    bool read_only;          /* nothing may be deleted */
+    bool utf8;               /* the client has sent UTF8 */
+    bool translated;         /* and LANG: replies are in UTF-8, with the texts of */
+    poplin_slice texts;      /* this language */
     unsigned bad_commands;
     unsigned failed_logins;
 
@@ -108,7 +130,8 @@ struct poplin_session {
     struct poplin_transfer transfer;
     struct poplin_owed owed;
     struct poplin_listing_work listing;
-    size_t *indexes; /* what COMMIT names */
+    size_t *indexes; /* what COMMIT names, so many: */
+    size_t index_count;
 
     enum poplin_outcome outcome;
     poplin_error error; /* status is POPLIN_OK: none is known */
@@ -131,8 +154,11 @@ __attribute__((format(printf, 2, 3))) void poplin_turn_reply(poplin_session *ses
 /* The host's words as one line of printable ASCII, cut to size, that does not begin like a response code. */
 void poplin_turn_clean(const char *text, char *buffer, size_t size);
 
-/* -ERR with the response code that fits status (RFC 3206), and text, which may be NULL and is the host's. */
-void poplin_turn_reply_refused(poplin_session *session, int status, const char *text);
+/* The response code that fits status in this state (RFC 3206). */
+enum poplin_code poplin_turn_code_of(const poplin_session *session, int status);
+
+/* -ERR with this code, and text, which may be NULL and is the host's. */
+void poplin_turn_reply_refused(poplin_session *session, enum poplin_code code, const char *text);
 
 /* ---- commands.c ---- */
 
@@ -153,7 +179,7 @@ bool poplin_turn_has_message(poplin_session *session, uint32_t number);
 
 /* The host answered COMMIT. */
 void poplin_turn_committed(poplin_session *session);
-void poplin_turn_commit_refused(poplin_session *session, int status, const char *text);
+void poplin_turn_commit_refused(poplin_session *session, int status, enum poplin_code code, const char *text);
 
 /* ---- watched.c: of watched sessions only ---- */
 
@@ -170,23 +196,75 @@ void poplin_turn_carry_out(poplin_session *session);
 /* Whether a reply is whole now of which REPLIED has not told; it then has. */
 bool poplin_turn_has_replied(poplin_session *session);
 
-/* ---- login.c ---- */
+/* ---- offer.c ---- */
 
-/* Whether USER and PASS, or AUTH PLAIN, work on this link as it is now. */
-bool poplin_turn_offers_user(const poplin_session *session);
-bool poplin_turn_offers_plain(const poplin_session *session);
+/* Notes which ways there are. UNSUPPORTED: mechanisms names one that is not known, or none. */
+int poplin_turn_set_ways(poplin_session *session, const poplin_session_config *config);
 
-void poplin_turn_user(poplin_session *session, const poplin_parsed_command *command);
-void poplin_turn_pass(poplin_session *session, const poplin_parsed_command *command);
+/* Makes the greeting's timestamp, where there is APOP. OK; IO; NOMEM. */
+int poplin_turn_make_timestamp(poplin_session *session);
+
+/* Why a way is not offered on this link as it is now: words for the client; NULL: it is. POPLIN_WAY_COUNT is never. */
+const char *poplin_turn_why_not(const poplin_session *session, unsigned way);
+
+/* The lines of CAPA that say so. */
+void poplin_turn_write_offers(poplin_session *session);
+
+/* ---- language.c ---- */
+
+/* Whether session_config.languages is as it should be. */
+bool poplin_languages_are_good(const char *languages);
+
+void poplin_turn_lang(poplin_session *session, const poplin_parsed_command *command);
+
+/* Writes a text in the language that was chosen, or as it is. Returns its size; 0: it is longer than size. */
+size_t poplin_turn_translate(const poplin_session *session, poplin_slice text, char *buffer, size_t size);
+
+/* ---- auth.c ---- */
+
 void poplin_turn_auth(poplin_session *session, const poplin_parsed_command *command);
 
 /* A line at TURN_RESPOND; as poplin_turn_act. */
 void poplin_turn_response(poplin_session *session, int result, poplin_slice line);
 
-/* The host answered CHECK or MAILDROP. */
-void poplin_turn_checked(poplin_session *session);
+/* Does what the exchange wants next. status: of the call that said so; turn is not looked at where it is a failure. */
+void poplin_turn_follow(poplin_session *session, int status, const poplin_sasl_turn *turn);
+
+/* Wipes and frees it, if there is one. */
+void poplin_turn_leave_exchange(poplin_session *session);
+
+/* ---- login.c ---- */
+
+void poplin_turn_user(poplin_session *session, const poplin_parsed_command *command);
+void poplin_turn_pass(poplin_session *session, const poplin_parsed_command *command);
+void poplin_turn_apop(poplin_session *session, const poplin_parsed_command *command);
+
+/* Somebody begins to log in this way. */
+void poplin_turn_begin_login(poplin_session *session, unsigned way);
+
+/* Keeps the name of who logs in. False: out of memory, which is noted. */
+bool poplin_turn_keep_user(poplin_session *session, poplin_slice user);
+
+/* Asks the host whether the password that the user has shown, kept by the caller, is right. */
+void poplin_turn_verify(poplin_session *session, poplin_slice password);
+
+/* The host answered CHECK or TOKEN; SECRET, with a password, keys, or neither; or said no to any of them, or to MAILDROP. */
+void poplin_turn_accepted(poplin_session *session);
+void poplin_turn_secret(poplin_session *session, poplin_slice secret, const poplin_scram_keys *keys);
+void poplin_turn_question_refused(poplin_session *session, int status, enum poplin_code code, const char *text);
+
+/* How a login goes on: the user is who he says; the maildrop is open; -ERR; -ERR for a message that broke the rules. */
+void poplin_turn_logged_in(poplin_session *session);
 void poplin_turn_opened(poplin_session *session);
-void poplin_turn_login_refused(poplin_session *session, int status, const char *text);
+void poplin_turn_login_refused(poplin_session *session, int status, enum poplin_code code, const char *text);
+void poplin_turn_login_malformed(poplin_session *session);
+
+/* The client may hear what was held back. */
+void poplin_turn_delay_over(poplin_session *session);
+
+/* Ends the exchange and wipes what was shown, between two lines; or, at any time, what login keeps. */
+void poplin_turn_forget_login(poplin_session *session);
+void poplin_turn_wipe_login(poplin_session *session);
 
 /* ---- listing.c ---- */
 
@@ -209,7 +287,7 @@ void poplin_turn_measure(poplin_session *session, size_t index);
 
 /* The host answered BODY. */
 void poplin_turn_piece(poplin_session *session, const char *data, size_t size, bool last);
-void poplin_turn_body_refused(poplin_session *session, int status, const char *text);
+void poplin_turn_body_refused(poplin_session *session, int status, enum poplin_code code, const char *text);
 
 /* Sends or counts what is left of the piece at TURN_SEND. END or WAITING. */
 int poplin_turn_send(poplin_session *session);

@@ -1,5 +1,5 @@
 /*
- * server/mailbox.c - the snapshot of a maildrop, packed: 16 octets, one bit and the unique-id for each message.
+ * server/mailbox.c - the snapshot of a maildrop, packed: 16 octets, three bits and the unique-id for each message.
  */
 #include "server/mailbox.h"
 #include "wire/grammar.h"
@@ -17,23 +17,25 @@ enum { AHEAD = 16 };
 
 /* Makes room for so many messages in one piece. */
 static bool allocate(poplin_mailbox *mailbox, const poplin_listing *messages, size_t count) {
-    size_t table = count * sizeof *mailbox->messages, marks = count / 8 + 1, space = 0;
+    size_t table = count * sizeof *mailbox->messages, marks = count / 8 + 1, bits = 3 * marks, space = 0;
 
     for (size_t i = 0; i < count; i++) {
         size_t size = messages[i].unique_id.size;
 
         space += 1 + (size < POPLIN_UNIQUE_ID_MAX ? size : POPLIN_UNIQUE_ID_MAX); /* a longer one is refused */
     }
-    char *memory = malloc(table + marks + space);
+    char *memory = malloc(table + bits + space);
 
     if (memory == NULL)
         return false;
     *mailbox = (poplin_mailbox){
         .messages = (poplin_message *)(void *)memory,
         .marks = (unsigned char *)memory + table,
-        .unique_ids = memory + table + marks,
+        .utf8 = (unsigned char *)memory + table + marks,
+        .gone = (unsigned char *)memory + table + 2 * marks,
+        .unique_ids = memory + table + bits,
     };
-    memset(mailbox->marks, 0, marks);
+    memset(mailbox->marks, 0, bits);
     return true;
 }
 
@@ -44,6 +46,8 @@ static bool append(poplin_mailbox *mailbox, const poplin_listing *message, size_
 
     if (!poplin_unique_id_valid(unique_id) || (known && message->octets > INT64_MAX - mailbox->octets))
         return false;
+    if (message->utf8)
+        mailbox->utf8[mailbox->count / 8] |= (unsigned char)(1u << mailbox->count % 8);
     mailbox->messages[mailbox->count++] = (poplin_message){message->octets, *at};
     mailbox->unique_ids[*at] = (char)unique_id.size;
     memcpy(mailbox->unique_ids + *at + 1, unique_id.data, unique_id.size);
@@ -178,6 +182,10 @@ bool poplin_mailbox_is_marked(const poplin_mailbox *mailbox, size_t index) {
     return (mailbox->marks[index / 8] >> index % 8 & 1) != 0;
 }
 
+bool poplin_mailbox_is_utf8(const poplin_mailbox *mailbox, size_t index) {
+    return (mailbox->utf8[index / 8] >> index % 8 & 1) != 0;
+}
+
 void poplin_mailbox_mark(poplin_mailbox *mailbox, size_t index) {
     uint64_t octets = mailbox->messages[index].octets;
 
@@ -205,11 +213,45 @@ void poplin_mailbox_measured(poplin_mailbox *mailbox, size_t index, uint64_t oct
     mailbox->unmeasured--;
 }
 
-size_t *poplin_mailbox_marked(const poplin_mailbox *mailbox) {
-    size_t *indexes = malloc(mailbox->marked * sizeof *indexes), count = 0;
+size_t *poplin_mailbox_marked(const poplin_mailbox *mailbox, size_t *count) {
+    size_t *indexes = malloc((mailbox->marked + 1) * sizeof *indexes), seen = 0;
 
-    for (size_t i = 0; indexes != NULL && count < mailbox->marked; i++)
-        if (poplin_mailbox_is_marked(mailbox, i))
-            indexes[count++] = i;
+    *count = 0;
+    for (size_t i = 0; indexes != NULL && seen < mailbox->marked; i++) {
+        if (!poplin_mailbox_is_marked(mailbox, i))
+            continue;
+        seen++;
+        if (!poplin_mailbox_is_gone(mailbox, i))
+            indexes[(*count)++] = i;
+    }
     return indexes;
+}
+
+bool poplin_mailbox_is_gone(const poplin_mailbox *mailbox, size_t index) {
+    return (mailbox->gone[index / 8] >> index % 8 & 1) != 0;
+}
+
+static int compare(const void *a, const void *b) {
+    const poplin_slice *one = a, *other = b;
+    int order = memcmp(one->data, other->data, one->size < other->size ? one->size : other->size);
+
+    return order != 0 ? order : (one->size > other->size) - (one->size < other->size);
+}
+
+int poplin_mailbox_lose(poplin_mailbox *mailbox, const poplin_slice *unique_ids, size_t count) {
+    poplin_slice *sorted = malloc((count + 1) * sizeof *sorted);
+
+    if (sorted == NULL)
+        return POPLIN_ERR_NOMEM;
+    if (count > 0)
+        memcpy(sorted, unique_ids, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare);
+    for (size_t i = 0; i < mailbox->count; i++) {
+        poplin_slice unique_id = poplin_mailbox_unique_id(mailbox, i);
+
+        if (bsearch(&unique_id, sorted, count, sizeof *sorted, compare) != NULL)
+            mailbox->gone[i / 8] |= (unsigned char)(1u << i % 8);
+    }
+    free(sorted);
+    return POPLIN_OK;
 }

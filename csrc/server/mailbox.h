@@ -12,10 +12,12 @@ typedef struct poplin_message {
     size_t unique_id; /* where it stands in unique_ids: one octet for its length, then its octets */
 } poplin_message;
 
-/* All zero is an empty one. messages is one allocation, in which marks and unique_ids lie too. */
+/* All zero is an empty one. messages is one allocation, in which the others lie too. */
 typedef struct poplin_mailbox {
     poplin_message *messages;
     unsigned char *marks; /* one bit a message */
+    unsigned char *utf8;  /* the same: the header is not plain ASCII */
+    unsigned char *gone;  /* the same: somebody else has deleted it */
     char *unique_ids;
     size_t count;
     size_t marked;
@@ -36,6 +38,8 @@ poplin_slice poplin_mailbox_unique_id(const poplin_mailbox *mailbox, size_t inde
 
 bool poplin_mailbox_is_marked(const poplin_mailbox *mailbox, size_t index);
 
+bool poplin_mailbox_is_utf8(const poplin_mailbox *mailbox, size_t index);
+
 /* Marks a message that is not marked. */
 void poplin_mailbox_mark(poplin_mailbox *mailbox, size_t index);
 
@@ -47,7 +51,14 @@ size_t poplin_mailbox_next(const poplin_mailbox *mailbox, size_t index);
 /* Notes the size of a message of unknown size that is not marked. */
 void poplin_mailbox_measured(poplin_mailbox *mailbox, size_t index, uint64_t octets);
 
-/* The indexes of the marked messages, ascending, for the caller to free; NULL: out of memory. */
-size_t *poplin_mailbox_marked(const poplin_mailbox *mailbox);
+/*
+ * The indexes of the marked messages that are there, ascending, for the caller to free; *count may be 0. NULL: out of memory.
+ */
+size_t *poplin_mailbox_marked(const poplin_mailbox *mailbox, size_t *count);
+
+bool poplin_mailbox_is_gone(const poplin_mailbox *mailbox, size_t index);
+
+/* Notes which messages somebody else has deleted. OK; ERR_NOMEM. */
+int poplin_mailbox_lose(poplin_mailbox *mailbox, const poplin_slice *unique_ids, size_t count);
 
 #endif

@@ -6,8 +6,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { GREETING_MAX = 400 };
+enum { GREETING_MAX = 400, SASL_LINE = 12288, TOKEN_LINE = 20480 };
 
 const char *poplin_outcome_word(enum poplin_outcome outcome) {
     static const char *const words[] = {
@@ -19,11 +20,10 @@ const char *poplin_outcome_word(enum poplin_outcome outcome) {
 
 void poplin_session_config_init(poplin_session_config *config) {
     *config = (poplin_session_config){
-        .user_pass = true,
-        .plain = true,
+        .asks = POPLIN_ASK_CHECK,
+        .expire = POPLIN_EXPIRE_UNSAID,
         .greeting = "poplin ready",
         .max_line = 1024,
-        .max_sasl_line = 12288,
         .max_bad_commands = 10,
         .max_failed_logins = 3,
         .max_messages = 1000000,
@@ -33,31 +33,62 @@ void poplin_session_config_init(poplin_session_config *config) {
 
 /* The least that the RFCs let a server accept: RFC 2449 section 4, and PLAIN's three fields of 255 octets. */
 static bool limits_are_usable(const poplin_session_config *config) {
-    return config->max_line >= 255 && config->max_sasl_line >= 1026 && config->max_bad_commands > 0 &&
-           config->max_failed_logins > 0 && config->max_messages > 0 && config->max_messages <= POPLIN_NUMBER_MAX &&
-           config->max_output > 0;
+    return config->max_line >= 255 && (config->max_sasl_line == 0 || config->max_sasl_line >= 1026) &&
+           config->max_bad_commands > 0 && config->max_failed_logins > 0 && config->max_messages > 0 &&
+           config->max_messages <= POPLIN_NUMBER_MAX && config->max_output > 0;
+}
+
+static int keep_config(poplin_session *session, const poplin_session_config *config) {
+    session->config = *config;
+    session->config.greeting = session->config.mechanisms = session->config.host = NULL;
+    session->config.pepper = (poplin_slice){NULL, 0};
+    if (config->max_sasl_line == 0)
+        session->config.max_sasl_line = (config->asks & POPLIN_ASK_TOKEN) != 0 ? TOKEN_LINE : SASL_LINE;
+    if (config->host != NULL && (session->host = strdup(config->host)) == NULL)
+        return POPLIN_ERR_NOMEM;
+    if (config->pepper.size > 0 &&
+        poplin_buffer_append(&session->pepper, config->pepper.data, config->pepper.size) != POPLIN_OK)
+        return POPLIN_ERR_NOMEM;
+    return poplin_turn_set_ways(session, config);
+}
+
+/* One line, of which the timestamp is whole and the only thing in angle brackets (POP-GRT-1, POP-GRT-4). */
+static int greet(poplin_session *session, const char *text) {
+    char words[GREETING_MAX];
+    int status = poplin_turn_make_timestamp(session);
+    const poplin_slice timestamp = poplin_buffer_slice(&session->timestamp);
+
+    poplin_turn_clean(text != NULL ? text : "poplin ready", words, sizeof words - timestamp.size);
+    for (char *at = words; *at != '\0'; at++)
+        *at = *at == '<' ? '(' : *at == '>' ? ')' : *at;
+    if (timestamp.size > 0)
+        poplin_turn_reply(session, "+OK %s %.*s", words, (int)timestamp.size, timestamp.data);
+    else
+        poplin_turn_reply(session, "+OK %s", words);
+    return session->out_of_memory ? POPLIN_ERR_NOMEM : status;
 }
 
 int poplin_session_new(const poplin_session_config *config, poplin_session **session) {
-    char greeting[GREETING_MAX];
-
     if (!limits_are_usable(config))
         return POPLIN_ERR_LIMIT;
+    if (!poplin_languages_are_good(config->languages))
+        return POPLIN_ERR_PROTOCOL;
     poplin_session *new = calloc(1, sizeof *new);
 
     if (new == NULL)
         return POPLIN_ERR_NOMEM;
-    new->config = *config;
-    new->config.greeting = NULL;
     new->phase = POPLIN_AUTHORIZATION;
-    poplin_turn_clean(config->greeting != NULL ? config->greeting : "poplin ready", greeting, sizeof greeting);
-    poplin_turn_reply(new, "+OK %s", greeting);
-    if (new->out_of_memory || (config->watched && poplin_turn_watch(new) < 0)) {
+    int status = keep_config(new, config);
+
+    if (status == POPLIN_OK)
+        status = greet(new, config->greeting);
+    if (status == POPLIN_OK && config->watched)
+        status = poplin_turn_watch(new);
+    if (status == POPLIN_OK)
+        *session = new;
+    else
         poplin_session_free(new);
-        return POPLIN_ERR_NOMEM;
-    }
-    *session = new;
-    return POPLIN_OK;
+    return status;
 }
 
 void poplin_session_free(poplin_session *session) {
@@ -66,9 +97,13 @@ void poplin_session_free(poplin_session *session) {
     poplin_turn_unwatch(session);
     poplin_line_free(&session->reader);
     poplin_buffer_free(&session->output);
-    poplin_buffer_free(&session->user);
-    poplin_buffer_free(&session->secret);
+    poplin_turn_wipe_login(session);
+    poplin_buffer_free(&session->login.user);
+    poplin_buffer_free(&session->pepper);
+    poplin_buffer_free(&session->timestamp);
     poplin_mailbox_free(&session->mailbox);
+    free(session->host);
+    free(session->facts);
     free(session->indexes);
     free(session);
 }
@@ -114,17 +149,25 @@ void poplin_session_sent(poplin_session *session, size_t size) {
 int poplin_session_tls(poplin_session *session, const poplin_tls_facts *facts) {
     bool implicit = session->turn == TURN_READ && !session->input_seen && !session->tls;
 
-    (void)facts; /* what the mechanisms need of TLS; PLAIN needs nothing */
     if (session->turn == TURN_HANDSHAKE && session->cursor < session->end) {
         poplin_turn_end(session, POPLIN_FAILED, POPLIN_ERR_PROTOCOL, "STLS", "octets came in clear behind STLS");
         return POPLIN_ERR_STATE;
     }
     if (session->turn != TURN_HANDSHAKE && !implicit)
         return POPLIN_ERR_STATE;
+    session->facts = malloc(sizeof *facts);
+    if (session->facts == NULL)
+        session->out_of_memory = true;
+    else
+        *session->facts = *facts;
     session->tls = true;
     session->turn = TURN_READ;
-    session->user_line = 0; /* nothing that was said in clear counts (POP-STLS-5) */
-    poplin_buffer_free(&session->user);
+    session->binds = facts->exporter_size > 0 || facts->end_point_size > 0;
+    session->certified = facts->verified && facts->identity_size > 0;
+    session->login.user_line = 0; /* nothing that was said in clear counts (POP-STLS-5) */
+    session->translated = false;
+    session->texts = (poplin_slice){NULL, 0};
+    poplin_buffer_free(&session->login.user);
     return POPLIN_OK;
 }
 
@@ -135,17 +178,30 @@ void poplin_turn_ask(poplin_session *session, enum poplin_session_event_kind kin
     session->turn = TURN_ASK;
 }
 
+static void fill_login(const poplin_session *session, poplin_session_event *event) {
+    event->mechanism = poplin_way_name(session->login.way);
+    event->user = poplin_buffer_slice(&session->login.user);
+    if (event->user.size == 0)
+        event->user = (poplin_slice){NULL, 0};
+    if (session->asks == POPLIN_SESSION_CHECK)
+        event->password = session->login.shown;
+    else if (session->asks == POPLIN_SESSION_TOKEN)
+        event->token = session->login.shown;
+}
+
 static void fill_question(poplin_session *session, poplin_session_event *event) {
     event->kind = session->asks;
     event->question = ++session->question;
     switch (session->asks) {
     case POPLIN_SESSION_CHECK:
-        event->password = session->password;
-        event->mechanism = session->mechanism;
-        event->user = poplin_buffer_slice(&session->user);
-        break;
+    case POPLIN_SESSION_SECRET:
+    case POPLIN_SESSION_TOKEN:
     case POPLIN_SESSION_MAILDROP:
-        event->user = poplin_buffer_slice(&session->user);
+        fill_login(session, event);
+        break;
+    case POPLIN_SESSION_DELAY:
+        event->failures = session->failed_logins;
+        fill_login(session, event);
         break;
     case POPLIN_SESSION_BODY:
         event->index = session->transfer.index;
@@ -153,7 +209,7 @@ static void fill_question(poplin_session *session, poplin_session_event *event) 
         break;
     default:
         event->indexes = session->indexes;
-        event->count = session->mailbox.marked;
+        event->count = session->index_count;
         break;
     }
 }
@@ -252,6 +308,12 @@ int poplin_session_next(poplin_session *session, poplin_session_event *event) {
     return result;
 }
 
+int poplin_session_gone(poplin_session *session, const poplin_slice *unique_ids, size_t count) {
+    if (session->phase != POPLIN_TRANSACTION)
+        return POPLIN_ERR_STATE;
+    return poplin_mailbox_lose(&session->mailbox, unique_ids, count);
+}
+
 uint64_t poplin_session_commands(const poplin_session *session) {
     return session->lines;
 }
@@ -279,7 +341,7 @@ void poplin_turn_end(poplin_session *session, enum poplin_outcome outcome, int s
         snprintf(session->error.doing, sizeof session->error.doing, "%s", doing);
     if (reason != NULL)
         poplin_visible(poplin_slice_of(reason), session->error.reason, sizeof session->error.reason);
-    poplin_buffer_free(&session->secret);
+    poplin_turn_wipe_login(session);
 }
 
 static bool in_update(const poplin_session *session) {
@@ -319,8 +381,10 @@ static bool is_asked(const poplin_session *session, uint64_t question, enum popl
 }
 
 int poplin_session_accept(poplin_session *session, uint64_t question) {
-    if (is_asked(session, question, POPLIN_SESSION_CHECK))
-        poplin_turn_checked(session);
+    if (is_asked(session, question, POPLIN_SESSION_CHECK) || is_asked(session, question, POPLIN_SESSION_TOKEN))
+        poplin_turn_accepted(session);
+    else if (is_asked(session, question, POPLIN_SESSION_DELAY))
+        poplin_turn_delay_over(session);
     else if (is_asked(session, question, POPLIN_SESSION_COMMIT))
         poplin_turn_committed(session);
     else
@@ -328,16 +392,57 @@ int poplin_session_accept(poplin_session *session, uint64_t question) {
     return POPLIN_OK;
 }
 
-int poplin_session_refuse(poplin_session *session, uint64_t question, int status, const char *text) {
+int poplin_session_accept_as(poplin_session *session, uint64_t question, poplin_slice user) {
+    if (!is_asked(session, question, POPLIN_SESSION_CHECK) && !is_asked(session, question, POPLIN_SESSION_TOKEN))
+        return POPLIN_ERR_STATE;
+    if (user.size == 0) {
+        poplin_turn_question_refused(session, POPLIN_ERR_TEMPORARY, POPLIN_CODE_SYS_TEMP, NULL);
+        return POPLIN_ERR_LIMIT;
+    }
+    session->login.named = poplin_turn_keep_user(session, user);
+    poplin_turn_accepted(session);
+    return POPLIN_OK;
+}
+
+int poplin_session_secret(poplin_session *session, uint64_t question, poplin_slice password) {
+    if (!is_asked(session, question, POPLIN_SESSION_SECRET))
+        return POPLIN_ERR_STATE;
+    poplin_turn_secret(session, password, NULL);
+    return POPLIN_OK;
+}
+
+int poplin_session_keys(poplin_session *session, uint64_t question, const poplin_scram_keys *keys) {
+    if (!is_asked(session, question, POPLIN_SESSION_SECRET))
+        return POPLIN_ERR_STATE;
+    poplin_turn_secret(session, (poplin_slice){NULL, 0}, keys);
+    return POPLIN_OK;
+}
+
+/* Answers no, where no is an answer. */
+static int refuse(poplin_session *session, uint64_t question, int status, enum poplin_code code, const char *text) {
     if (!is_open(session, question))
         return POPLIN_ERR_STATE;
     if (session->asks == POPLIN_SESSION_BODY)
-        poplin_turn_body_refused(session, status, text);
+        poplin_turn_body_refused(session, status, code, text);
     else if (session->asks == POPLIN_SESSION_COMMIT)
-        poplin_turn_commit_refused(session, status, text);
+        poplin_turn_commit_refused(session, status, code, text);
+    else if (session->asks == POPLIN_SESSION_DELAY)
+        poplin_turn_delay_over(session);
     else
-        poplin_turn_login_refused(session, status, text);
+        poplin_turn_question_refused(session, status, code, text);
     return POPLIN_OK;
+}
+
+int poplin_session_refuse(poplin_session *session, uint64_t question, int status, const char *text) {
+    return refuse(session, question, status, poplin_turn_code_of(session, status), text);
+}
+
+int poplin_session_refuse_with(poplin_session *session, uint64_t question, enum poplin_code code, const char *text) {
+    bool system =
+        code == POPLIN_CODE_SYS_TEMP || code == POPLIN_CODE_SYS_PERM; /* to any command (RFC 3206 section 4) */
+    bool login = session->phase == POPLIN_AUTHORIZATION && code != POPLIN_CODE_UTF8;
+
+    return refuse(session, question, poplin_code_status(code), system || login ? code : POPLIN_CODE_NONE, text);
 }
 
 int poplin_session_open(poplin_session *session, uint64_t question, const poplin_listing *messages, size_t count,
@@ -352,7 +457,7 @@ int poplin_session_open(poplin_session *session, uint64_t question, const poplin
     if (result == POPLIN_OK)
         poplin_turn_opened(session);
     else
-        poplin_turn_login_refused(session, POPLIN_ERR_TEMPORARY, NULL);
+        poplin_turn_login_refused(session, POPLIN_ERR_TEMPORARY, POPLIN_CODE_SYS_TEMP, NULL);
     return result;
 }
 

@@ -15,13 +15,27 @@ static void begin(poplin_session *session, enum poplin_purpose purpose, size_t i
     poplin_turn_ask(session, POPLIN_SESSION_BODY);
 }
 
+/* Whether there is such a message, and the client may see it as it is (RFC 6856 section 2.1); if not, that is answered. */
+static bool may_be_seen(poplin_session *session, uint32_t number) {
+    if (!poplin_turn_has_message(session, number))
+        return false;
+    if (poplin_mailbox_is_gone(&session->mailbox, number - 1)) {
+        poplin_turn_reply(session, "-ERR another session has deleted this message");
+        return false;
+    }
+    if (!session->config.utf8 || session->utf8 || !poplin_mailbox_is_utf8(&session->mailbox, number - 1))
+        return true;
+    poplin_turn_reply_refused(session, POPLIN_CODE_UTF8, NULL);
+    return false;
+}
+
 void poplin_turn_retr(poplin_session *session, const poplin_parsed_command *command) {
-    if (poplin_turn_has_message(session, command->number))
+    if (may_be_seen(session, command->number))
         begin(session, PURPOSE_RETR, command->number - 1, 0);
 }
 
 void poplin_turn_top(poplin_session *session, const poplin_parsed_command *command) {
-    if (poplin_turn_has_message(session, command->number))
+    if (may_be_seen(session, command->number))
         begin(session, PURPOSE_TOP, command->number - 1, command->lines);
 }
 
@@ -96,13 +110,16 @@ int poplin_turn_send(poplin_session *session) {
     return POPLIN_END;
 }
 
-void poplin_turn_body_refused(poplin_session *session, int status, const char *text) {
+void poplin_turn_body_refused(poplin_session *session, int status, enum poplin_code code, const char *text) {
     bool begun = session->transfer.lent && session->transfer.purpose != PURPOSE_MEASURE;
 
     session->turn = TURN_READ;
     poplin_turn_release(session);
-    if (!begun)
-        poplin_turn_reply_refused(session, status, text);
+    if (session->transfer.purpose == PURPOSE_MEASURE && status == POPLIN_ERR_REFUSED) { /* it is gone: nothing is left of it */
+        poplin_mailbox_measured(&session->mailbox, session->transfer.index, 0);
+        poplin_turn_list_measured(session);
+    } else if (!begun)
+        poplin_turn_reply_refused(session, code, text);
     else /* the client has a part of it: only a missing terminator tells it so */
         poplin_turn_end(session, POPLIN_FAILED, status < 0 ? status : POPLIN_ERR_TEMPORARY, "sending a message",
                         text != NULL ? text : "the message could not be read to its end");

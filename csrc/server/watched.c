@@ -87,8 +87,12 @@ bool poplin_turn_has_replied(poplin_session *session) {
 int poplin_session_skip(poplin_session *session) {
     if (session->turn != TURN_TOLD)
         return POPLIN_ERR_STATE;
-    if (session->user_line > 0 && session->user_line + 1 == session->lines)
-        session->user_line++; /* PASS may still follow */
+    struct poplin_login *login = &session->login;
+
+    if (login->user_line > 0 && login->user_line + 1 == session->lines)
+        login->user_line++; /* PASS may still follow */
+    if (session->watched->response)
+        poplin_turn_leave_exchange(session);
     session->turn = TURN_READ;
     let_go(session);
     return POPLIN_OK;
