@@ -22,14 +22,37 @@ static poplin_connection *take(poplin_server *server, poplin_request request, un
 }
 
 int poplin_server_accept(poplin_server *server, poplin_request request) {
-    poplin_connection *connection = take(server, request, POPLIN_ASKED_CHECK | POPLIN_ASKED_COMMIT);
+    poplin_connection *connection =
+        take(server, request, POPLIN_ASKED_CHECK | POPLIN_ASKED_TOKEN | POPLIN_ASKED_COMMIT);
     if (connection == NULL)
         return POPLIN_ERR_STATE;
+    poplin_connection_note_commit(connection);
     return poplin_session_accept(connection->session, connection->question);
 }
 
+int poplin_server_accept_as(poplin_server *server, poplin_request request, poplin_slice user) {
+    poplin_connection *connection = take(server, request, POPLIN_ASKED_CHECK | POPLIN_ASKED_TOKEN);
+    if (connection == NULL)
+        return POPLIN_ERR_STATE;
+    return poplin_session_accept_as(connection->session, connection->question, user);
+}
+
+int poplin_server_secret(poplin_server *server, poplin_request request, poplin_slice password) {
+    poplin_connection *connection = take(server, request, POPLIN_ASKED_SECRET);
+    if (connection == NULL)
+        return POPLIN_ERR_STATE;
+    return poplin_session_secret(connection->session, connection->question, password);
+}
+
+int poplin_server_keys(poplin_server *server, poplin_request request, const poplin_scram_keys *keys) {
+    poplin_connection *connection = take(server, request, POPLIN_ASKED_SECRET);
+    if (connection == NULL)
+        return POPLIN_ERR_STATE;
+    return poplin_session_keys(connection->session, connection->question, keys);
+}
+
 int poplin_server_refuse(poplin_server *server, poplin_request request, int status, const char *text) {
-    poplin_connection *connection = take(server, request, ~0u);
+    poplin_connection *connection = take(server, request, ~(unsigned)(POPLIN_ASKED_DELAY | POPLIN_ASKED_LOCK));
     if (connection == NULL)
         return POPLIN_ERR_STATE;
     connection->source.over = connection->source.kind == POPLIN_SOURCE_PIECES;
@@ -59,6 +82,7 @@ int poplin_server_open(poplin_server *server, poplin_request request, void *mail
     if (status == POPLIN_OK) {
         connection->opened = true;
         connection->maildrop = maildrop;
+        poplin_connection_note_login(connection);
         poplin_tapped_login(connection);
         return POPLIN_OK;
     }

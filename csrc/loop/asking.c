@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "loop/serving.h"
-#include "wire/buffer.h"
 
 poplin_request poplin_ask(poplin_connection *connection, enum poplin_asked asked, uint64_t question) {
     connection->asked = asked;
@@ -28,20 +27,39 @@ static void refuse(poplin_connection *connection, uint64_t question, int status,
     (void)poplin_session_refuse(connection->session, question, status, text);
 }
 
-/* Name and password are copied, since the session wipes its own as soon as the backend answers. */
-static void ask_check(poplin_connection *connection, const poplin_session_event *event) {
+/* Whether the backend has the function; asks says so, but nobody is let in where it is wrong. */
+static bool can_answer(const poplin_backend *backend, enum poplin_asked asked) {
+    return asked == POPLIN_ASKED_CHECK    ? backend->check != NULL
+           : asked == POPLIN_ASKED_SECRET ? backend->secret != NULL
+                                          : backend->token != NULL;
+}
+
+/* Asks who it is that logs in. proof: the password or token that was shown; with the name, it lives during the call. */
+static void ask_who(poplin_connection *connection, const poplin_session_event *event, enum poplin_asked asked,
+                    poplin_slice user, poplin_slice proof) {
     poplin_server *server = connection->server;
+    const poplin_backend *backend = &server->backend;
+    poplin_request request = poplin_ask(connection, asked, event->question);
+    if (asked == POPLIN_ASKED_CHECK)
+        backend->check(server->context, server, request, user, proof);
+    else if (asked == POPLIN_ASKED_SECRET)
+        backend->secret(server->context, server, request, user, event->mechanism);
+    else
+        backend->token(server->context, server, request, user, proof);
+}
+
+/* What was shown is copied, since the session wipes its own as soon as the backend answers. */
+static void ask_login(poplin_connection *connection, const poplin_session_event *event, enum poplin_asked asked) {
+    poplin_slice proof = asked == POPLIN_ASKED_CHECK ? event->password : event->token;
     poplin_buffer copy = {0};
-    if (poplin_buffer_append(&copy, event->user.data, event->user.size) != POPLIN_OK ||
-        poplin_buffer_append(&copy, event->password.data, event->password.size) != POPLIN_OK) {
+    if (!can_answer(&connection->server->backend, asked) ||
+        poplin_buffer_append(&copy, event->user.data, event->user.size) != POPLIN_OK ||
+        poplin_buffer_append(&copy, proof.data, proof.size) != POPLIN_OK) {
         refuse(connection, event->question, POPLIN_ERR_TEMPORARY, NULL);
     } else {
         const char *octets = poplin_buffer_slice(&copy).data;
-        poplin_slice user = {octets, event->user.size};
-        poplin_slice password = {octets + event->user.size, event->password.size};
-        connection->mechanism = event->mechanism;
-        poplin_request request = poplin_ask(connection, POPLIN_ASKED_CHECK, event->question);
-        server->backend.check(server->context, server, request, user, password);
+        poplin_slice user = {event->user.size > 0 ? octets : NULL, event->user.size};
+        ask_who(connection, event, asked, user, (poplin_slice){octets + user.size, proof.size});
     }
     poplin_buffer_free(&copy);
 }
@@ -59,21 +77,53 @@ static int claim(poplin_connection *connection, poplin_slice user) {
     connection->user_size = user.size;
     if (server->config.lock == POPLIN_LOCK_NONE)
         return POPLIN_OK;
+    if (server->config.lock == POPLIN_LOCK_SNAPSHOT)
+        return POPLIN_OK;
     int status = poplin_locks_take(&server->locks, user, &connection->lock);
     return status == POPLIN_ERR_NOMEM ? POPLIN_ERR_TEMPORARY : status;
 }
 
+static const char IN_USE[] = "another session has this maildrop open";
+
+static void ask_for_maildrop(poplin_connection *connection, uint64_t question) {
+    poplin_server *server = connection->server;
+    poplin_slice user = {connection->user, connection->user_size};
+    poplin_request request = poplin_ask(connection, POPLIN_ASKED_MAILDROP, question);
+    server->backend.maildrop(server->context, server, request, user);
+}
+
 static void ask_maildrop(poplin_connection *connection, const poplin_session_event *event) {
     poplin_server *server = connection->server;
-    int status = claim(connection, event->user);
-    if (status != POPLIN_OK) {
-        refuse(connection, event->question, status,
-               status == POPLIN_ERR_IN_USE ? "another session has this maildrop open" : NULL);
+    if (poplin_connection_is_early(connection, event))
         return;
+    connection->mechanism = event->mechanism;
+    int status = claim(connection, event->user);
+    if (status == POPLIN_OK) {
+        ask_for_maildrop(connection, event->question);
+    } else if (status == POPLIN_ERR_IN_USE && server->config.lock_wait_ms > 0) {
+        (void)poplin_ask(connection, POPLIN_ASKED_LOCK, event->question);
+        poplin_locks_queue(&server->locks, event->user, &connection->place_in_queue);
+    } else {
+        refuse(connection, event->question, status, status == POPLIN_ERR_IN_USE ? IN_USE : NULL);
     }
-    poplin_slice user = {connection->user, connection->user_size};
-    poplin_request request = poplin_ask(connection, POPLIN_ASKED_MAILDROP, event->question);
-    server->backend.maildrop(server->context, server, request, user);
+}
+
+void poplin_connection_end_wait(poplin_connection *connection) {
+    poplin_locks_leave(&connection->place_in_queue);
+    connection->asked = POPLIN_ASKED_NOTHING;
+    if (connection->lock != NULL)
+        ask_for_maildrop(connection, connection->question);
+    else
+        refuse(connection, connection->question, POPLIN_ERR_IN_USE, IN_USE);
+}
+
+/* For poplin_connection_note_commit. Without the memory the others are told nothing, as without this lock. */
+static void keep_committing(poplin_connection *connection, const poplin_slice *unique_ids, size_t count) {
+    connection->committing = malloc(count * sizeof *unique_ids);
+    if (connection->committing == NULL)
+        return;
+    memcpy(connection->committing, unique_ids, count * sizeof *unique_ids);
+    connection->committing_count = count;
 }
 
 /* The indexes are copied, since the session may drop its own as soon as the backend answers. */
@@ -88,9 +138,25 @@ static void ask_commit(poplin_connection *connection, const poplin_session_event
     memcpy(indexes, event->indexes, event->count * sizeof *indexes);
     for (size_t i = 0; i < event->count; i++)
         unique_ids[i] = poplin_session_unique_id(connection->session, indexes[i]);
+    if (server->config.lock == POPLIN_LOCK_SNAPSHOT)
+        keep_committing(connection, unique_ids, event->count);
     poplin_request request = poplin_ask(connection, POPLIN_ASKED_COMMIT, event->question);
     server->backend.commit(server->context, server, request, connection->maildrop, indexes, unique_ids, event->count);
     free(unique_ids);
+}
+
+static bool is_of_same_user(const poplin_connection *connection, const poplin_connection *other) {
+    return other != connection && other->opened && other->user_size == connection->user_size &&
+           memcmp(other->user, connection->user, connection->user_size) == 0;
+}
+
+/* Where there is no memory to tell one, its host has to say that a message is gone. */
+void poplin_connection_note_commit(poplin_connection *connection) {
+    if (connection->committing == NULL)
+        return;
+    for (poplin_connection *other = connection->server->connections; other != NULL; other = other->next)
+        if (is_of_same_user(connection, other))
+            (void)poplin_session_gone(other->session, connection->committing, connection->committing_count);
 }
 
 static void tell_mismatch(poplin_connection *connection, const poplin_session_event *event) {
@@ -103,7 +169,14 @@ static void tell_mismatch(poplin_connection *connection, const poplin_session_ev
 }
 
 void poplin_connection_unlock(poplin_connection *connection) {
-    poplin_locks_drop(&connection->server->locks, connection->lock);
+    poplin_locks_leave(&connection->place_in_queue);
+    poplin_lock_place *next = poplin_locks_drop(&connection->server->locks, connection->lock);
+    if (next != NULL) {
+        poplin_connection *heir =
+            (poplin_connection *)(void *)((char *)next - offsetof(poplin_connection, place_in_queue));
+        heir->lock = connection->lock;
+        poplin_connection_wake(heir);
+    }
     connection->lock = NULL;
 }
 
@@ -127,7 +200,16 @@ static void end(poplin_connection *connection, const poplin_session_event *event
 void poplin_connection_handle(poplin_connection *connection, const poplin_session_event *event) {
     switch (event->kind) {
     case POPLIN_SESSION_CHECK:
-        ask_check(connection, event);
+        ask_login(connection, event, POPLIN_ASKED_CHECK);
+        break;
+    case POPLIN_SESSION_SECRET:
+        ask_login(connection, event, POPLIN_ASKED_SECRET);
+        break;
+    case POPLIN_SESSION_TOKEN:
+        ask_login(connection, event, POPLIN_ASKED_TOKEN);
+        break;
+    case POPLIN_SESSION_DELAY:
+        poplin_connection_delay(connection, event);
         break;
     case POPLIN_SESSION_MAILDROP:
         ask_maildrop(connection, event);

@@ -49,7 +49,9 @@ static int start_tls(poplin_link *link) {
         error.status = status;
         return poplin_link_end(link, &error);
     }
-    status = poplin_tls_client_new(credentials, link->config.host, &tls);
+    const poplin_tls_peer peer = {
+        .name = link->config.host, .port = link->config.port, .mail_domain = link->config.mail_domain};
+    status = poplin_tls_client_open(credentials, &peer, &tls);
     if (status == POPLIN_ERR_STATE)
         return poplin_link_fail_because(link, status, "TLS handshake",
                                         "there is no host name to check the certificate for");

@@ -41,6 +41,7 @@ static void free_connection(poplin_connection *connection) {
     poplin_server *server = connection->server;
     poplin_session_free(connection->session);
     free(connection->user);
+    free(connection->committing);
     free(connection);
     poplin_server_release(server);
 }
@@ -351,7 +352,9 @@ static void end_late_session(poplin_connection *connection) {
 
 /* A pause is over; or the session is. An autologout says nothing, but a tap may. */
 static void time_out(poplin_connection *connection) {
-    bool autologout = connection->awaited == POPLIN_AWAITS_COMMAND, pause = connection->awaited == POPLIN_AWAITS_PAUSE;
+    bool autologout = connection->awaited == POPLIN_AWAITS_COMMAND;
+    bool pause = connection->awaited == POPLIN_AWAITS_PAUSE || connection->awaited == POPLIN_AWAITS_DELAY ||
+                 connection->awaited == POPLIN_AWAITS_LOCK;
     if (connection->phase < POPLIN_LEAVING && !pause)
         end_late_session(connection);
     if (connection->phase == POPLIN_GONE)
@@ -377,6 +380,11 @@ static void run(void *context) {
         (void)poplin_transport_poll_again(&connection->transport);
     if (connection->deadline.expired && connection->awaited == POPLIN_AWAITS_PAUSE)
         poplin_tapped_resume(connection);
+    if (connection->deadline.expired && connection->awaited == POPLIN_AWAITS_DELAY)
+        poplin_connection_end_delay(connection);
+    bool waited = connection->deadline.expired && connection->awaited == POPLIN_AWAITS_LOCK;
+    if (connection->asked == POPLIN_ASKED_LOCK && (waited || connection->lock != NULL))
+        poplin_connection_end_wait(connection);
     do {
         before = connection->phase;
         go_on(connection);
@@ -394,6 +402,7 @@ static int start_session(poplin_connection *connection) {
     config.stls = server->config.credentials != NULL && server->config.tls != POPLIN_TLS_NEVER &&
                   server->config.tls != POPLIN_TLS_IMPLICIT;
     config.link_protected = server->config.loopback_protected && connection->transport.loopback;
+    config.delays = true;
     config.watched = server->config.tap != NULL;
     int status = poplin_session_new(&config, &connection->session);
     if (status != POPLIN_OK || server->config.tls != POPLIN_TLS_IMPLICIT)
@@ -412,6 +421,7 @@ static int enter(poplin_connection *connection) {
     poplin_server *server = connection->server;
     char peer[64];
     int status = poplin_requests_enter(&server->requests, connection, &connection->place);
+    poplin_peer_origin(poplin_watch_descriptor(connection->transport.watch), &connection->origin);
     if (status != POPLIN_OK || server->config.tap == NULL)
         return status;
     poplin_peer_name(poplin_watch_descriptor(connection->transport.watch), peer, sizeof peer);

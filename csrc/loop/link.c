@@ -97,6 +97,7 @@ static int copy(poplin_link *link, const poplin_link_config *config, const popli
     link->config = *config;
     link->config.host = config->host ? strdup(config->host) : NULL;
     link->config.path = config->path ? strdup(config->path) : NULL;
+    link->config.mail_domain = config->mail_domain ? strdup(config->mail_domain) : NULL;
     if (config->credentials)
         link->config.credentials = poplin_tls_credentials_ref(config->credentials);
     const char *mechanisms = config->client.mechanisms;
@@ -104,7 +105,7 @@ static int copy(poplin_link *link, const poplin_link_config *config, const popli
     link->config.client.host = link->config.host;
     link->config.client.port = link->config.port;
     if ((config->host && !link->config.host) || (config->path && !link->config.path) ||
-        (mechanisms && !link->config.client.mechanisms))
+        (config->mail_domain && !link->config.mail_domain) || (mechanisms && !link->config.client.mechanisms))
         return POPLIN_ERR_NOMEM;
     link->has_login = login != NULL;
     if (!login)
@@ -184,6 +185,7 @@ void poplin_link_free(poplin_link *link) {
     poplin_ready_remove(&link->ready);
     free((char *)link->config.host);
     free((char *)link->config.path);
+    free((char *)link->config.mail_domain);
     free((char *)link->config.client.mechanisms);
     free(link);
 }
@@ -224,6 +226,10 @@ poplin_slice poplin_link_greeting(const poplin_link *link) {
 const char *poplin_link_tls(const poplin_link *link) {
     bool stands = link->transport.tls && link->stage != POPLIN_LINK_SHAKING;
     return stands ? poplin_tls_describe(link->transport.tls) : NULL;
+}
+
+int poplin_link_tls_info(const poplin_link *link, poplin_tls_info *info) {
+    return poplin_link_tls(link) != NULL ? poplin_tls_get_info(link->transport.tls, info) : POPLIN_ERR_STATE;
 }
 
 bool poplin_link_protected(const poplin_link *link) {
@@ -267,6 +273,8 @@ static const char *misfit(const poplin_link *link, enum poplin_verb verb) {
         return phase == POPLIN_AUTHORIZATION ? "log in first" : "this is possible only before the login";
     if (verb == POPLIN_STLS && poplin_link_tls(link))
         return "TLS stands already";
+    if (verb == POPLIN_STLS)
+        return "TLS goes before UTF8, and what was asked for before has to end first";
     return "what was asked for before has to end first";
 }
 

@@ -149,6 +149,32 @@ void poplin_peer_name(int descriptor, char *text, size_t size) {
         snprintf(text, size, "[%s]:%u", host, (unsigned)ntohs(peer.v6.sin6_port));
 }
 
+/* IPv4 addresses stand where no host has its IPv6 ones: in 0:ffff::/32. */
+static uint64_t network_of(const union address *peer) {
+    const unsigned char *octets = peer->v6.sin6_addr.s6_addr;
+    uint64_t network = 0;
+    if (peer->any.sa_family == AF_INET)
+        return (uint64_t)0xffff << 32 | ntohl(peer->v4.sin_addr.s_addr);
+    for (size_t i = 0; i < sizeof network; i++)
+        network = network << 8 | octets[i];
+    return network;
+}
+
+void poplin_peer_origin(int descriptor, poplin_origin *origin) {
+    union address peer = {0};
+    socklen_t known = sizeof peer;
+    *origin = (poplin_origin){0};
+    if (getpeername(descriptor, &peer.any, &known) != 0)
+        return;
+    unmap(&peer);
+    if (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)
+        return;
+    const void *octets = peer.any.sa_family == AF_INET ? (void *)&peer.v4.sin_addr : (void *)&peer.v6.sin6_addr;
+    origin->has_network = true;
+    origin->network = network_of(&peer);
+    (void)inet_ntop(peer.any.sa_family, octets, origin->address, sizeof origin->address);
+}
+
 bool poplin_peer_is_local(int descriptor) {
     union address peer = {0};
     socklen_t size = sizeof peer;

@@ -4,6 +4,7 @@
 #ifndef POPLIN_LOOP_LISTEN_H
 #define POPLIN_LOOP_LISTEN_H
 
+#include <netinet/in.h>
 #include <sys/types.h>
 
 #include <poplin/types.h>
@@ -31,6 +32,15 @@ void poplin_listener_remove_name(const poplin_listener *listener);
  * does not know any more.
  */
 void poplin_peer_name(int descriptor, char *text, size_t size);
+
+/* Where a peer is, without its port. */
+typedef struct poplin_origin {
+    bool has_network;               /* false: a Unix socket, or the system does not know */
+    uint64_t network;               /* one IPv4 address, or the 64 bits that one owner of IPv6 addresses has */
+    char address[INET6_ADDRSTRLEN]; /* as text; "" where it has no network */
+} poplin_origin;
+
+void poplin_peer_origin(int descriptor, poplin_origin *origin);
 
 /* True for a Unix socket and for a peer at a loopback address (POP-TLS-20). */
 bool poplin_peer_is_local(int descriptor);

@@ -17,6 +17,7 @@ static bool has_unsent(const poplin_connection *connection) {
            poplin_transport_is_pending(&connection->transport);
 }
 
+/* A tap's pause comes first: what it holds back was said before the login failed. */
 static bool is_paused(const poplin_connection *connection) {
     return !connection->mute && poplin_outward_step(connection) == POPLIN_TAP_PAUSE;
 }
@@ -32,6 +33,10 @@ static enum poplin_awaited awaited_now(const poplin_connection *connection) {
     case POPLIN_SILENT:
         return POPLIN_AWAITS_NOTHING;
     case POPLIN_TALKING:
+        if (connection->asked == POPLIN_ASKED_DELAY)
+            return POPLIN_AWAITS_DELAY;
+        if (connection->asked == POPLIN_ASKED_LOCK)
+            return POPLIN_AWAITS_LOCK;
         if (connection->unfinished || connection->asked != POPLIN_ASKED_NOTHING)
             return POPLIN_AWAITS_NOTHING;
         return has_unsent(connection) ? POPLIN_AWAITS_ROOM : POPLIN_AWAITS_COMMAND;
@@ -51,6 +56,10 @@ static uint64_t allowed(const poplin_connection *connection) {
         return config->stall_ms;
     case POPLIN_AWAITS_PAUSE:
         return poplin_tapped_pause(connection);
+    case POPLIN_AWAITS_DELAY:
+        return connection->delay;
+    case POPLIN_AWAITS_LOCK:
+        return config->lock_wait_ms;
     default:
         return LINGER_MS;
     }
@@ -77,8 +86,10 @@ static uint64_t output_mark(const poplin_connection *connection) {
 
 /* How far things had moved, for what is awaited. */
 static uint64_t progress_mark(const poplin_connection *connection) {
-    bool paused = connection->awaited == POPLIN_AWAITS_PAUSE;
-    return paused ? poplin_tapped_pauses(connection) : output_mark(connection);
+    if (connection->awaited == POPLIN_AWAITS_PAUSE)
+        return poplin_tapped_pauses(connection);
+    bool question = connection->awaited == POPLIN_AWAITS_DELAY || connection->awaited == POPLIN_AWAITS_LOCK;
+    return question ? connection->question : output_mark(connection);
 }
 
 /* Whether what is awaited has come, in part at least, since the deadline was set. */
@@ -89,6 +100,8 @@ static bool has_moved(const poplin_connection *connection) {
                (held(connection) > 0 && output_mark(connection) != connection->progress);
     case POPLIN_AWAITS_ROOM:
     case POPLIN_AWAITS_PAUSE:
+    case POPLIN_AWAITS_DELAY:
+    case POPLIN_AWAITS_LOCK:
         return progress_mark(connection) != connection->progress;
     default:
         return false;

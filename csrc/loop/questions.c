@@ -92,6 +92,25 @@ static void check(void *context, poplin_server *server, poplin_request request, 
     append(context, node);
 }
 
+static void secret(void *context, poplin_server *server, poplin_request request, poplin_slice user,
+                   const char *mechanism) {
+    struct node *node = question_new(POPLIN_QUESTION_SECRET, user.size, server, request, NULL);
+    if (node == NULL)
+        return;
+    node->question.user = copy(node, user);
+    node->question.mechanism = mechanism;
+    append(context, node);
+}
+
+static void token(void *context, poplin_server *server, poplin_request request, poplin_slice user, poplin_slice shown) {
+    struct node *node = question_new(POPLIN_QUESTION_TOKEN, user.size + shown.size, server, request, NULL);
+    if (node == NULL)
+        return;
+    node->question.user = copy(node, user);
+    node->question.token = copy(node, shown);
+    append(context, node);
+}
+
 static void maildrop(void *context, poplin_server *server, poplin_request request, poplin_slice user) {
     struct node *node = question_new(POPLIN_QUESTION_MAILDROP, user.size, server, request, NULL);
     if (node == NULL)
@@ -165,7 +184,30 @@ static void problem(void *context, const poplin_error *error) {
     append(context, node);
 }
 
-static const poplin_backend backend = {check, maildrop, body, piece, pieces_done, commit, close_maildrop, problem};
+static void login_failed(void *context, poplin_slice user, const char *address, const char *mechanism) {
+    poplin_slice text = {address, strlen(address) + 1};
+    struct node *node = node_new(POPLIN_QUESTION_LOGIN_FAILED, user.size + text.size);
+    if (node == NULL)
+        return;
+    node->question.user = copy(node, user);
+    node->question.address = copy(node, text).data;
+    node->question.mechanism = mechanism;
+    append(context, node);
+}
+
+static const poplin_backend backend = {
+    .check = check,
+    .secret = secret,
+    .token = token,
+    .maildrop = maildrop,
+    .body = body,
+    .piece = piece,
+    .pieces_done = pieces_done,
+    .commit = commit,
+    .close = close_maildrop,
+    .problem = problem,
+    .login_failed = login_failed,
+};
 
 const poplin_backend *poplin_questions_backend(void) {
     return &backend;

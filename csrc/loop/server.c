@@ -2,7 +2,6 @@
  * loop/server.c - a server: binds, accepts, counts its connections, and ends them.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,8 +25,10 @@ void poplin_server_config_init(poplin_server_config *config) {
         .inactivity_ms = 600000,
         .handshake_ms = 30000,
         .stall_ms = 120000,
+        .failed_login_ms = 1000,
     };
     poplin_session_config_init(&config->session);
+    config->session.asks = 0;
 }
 
 /* ---- the list of connections ---- */
@@ -117,35 +118,11 @@ void poplin_server_release(poplin_server *server) {
         return;
     poplin_requests_free(&server->requests);
     poplin_locks_free(&server->locks);
-    poplin_tls_credentials_free(server->config.credentials);
+    poplin_failures_free(&server->failures);
+    poplin_logins_free(&server->logins);
+    poplin_server_forget_config(server);
     free(server->listener.path);
-    free(server->greeting);
     free(server);
-}
-
-static int fail(poplin_error *error, int status, const char *reason) {
-    *error = (poplin_error){.status = status};
-    snprintf(error->doing, sizeof error->doing, "start a server");
-    snprintf(error->reason, sizeof error->reason, "%s", reason);
-    return status;
-}
-
-/* An implicit port without a certificate must not open, nor STLS be offered that would fail (POP-STLS-10). */
-static int check_config(const poplin_loop *loop, const poplin_server_config *config, poplin_error *error) {
-    if (!poplin_loop_is_ours(loop))
-        return fail(error, POPLIN_ERR_STATE, "the loop belongs to the parent process");
-    if (config->host == NULL && config->path == NULL)
-        return fail(error, POPLIN_ERR_STATE, "there is neither a host nor a path to listen on");
-    if (config->tls != POPLIN_TLS_NEVER && config->credentials == NULL)
-        return fail(error, POPLIN_ERR_STATE, "TLS was asked for without a certificate; give one, or tls = never");
-    if (config->max_sessions == 0 || config->max_sessions > POPLIN_PLACES_MAX)
-        return fail(error, POPLIN_ERR_LIMIT, "max_sessions is not from 1 to 1,048,576");
-    poplin_session *session;
-    int status = poplin_session_new(&config->session, &session);
-    if (status != POPLIN_OK)
-        return fail(error, status, "a limit of the session is smaller than the protocol allows");
-    poplin_session_free(session);
-    return POPLIN_OK;
 }
 
 static int listen_as_configured(poplin_server *server, poplin_error *error) {
@@ -156,22 +133,11 @@ static int listen_as_configured(poplin_server *server, poplin_error *error) {
         return status;
     status = poplin_watch_new(server->loop, server->listener.descriptor, on_connect, server, &server->watch);
     if (status != POPLIN_OK) {
-        (void)fail(error, status, strerror(errno));
+        (void)poplin_server_fail(error, status, strerror(errno));
         poplin_listener_remove_name(&server->listener);
         (void)close(server->listener.descriptor);
     }
     return status;
-}
-
-/* The copies of what config points to. */
-static bool keep_config(poplin_server *server, const poplin_server_config *config) {
-    server->config = *config;
-    if (config->credentials != NULL)
-        server->config.credentials = poplin_tls_credentials_ref(config->credentials);
-    if (config->session.greeting != NULL)
-        server->greeting = strdup(config->session.greeting);
-    server->config.session.greeting = server->greeting;
-    return config->session.greeting == NULL || server->greeting != NULL;
 }
 
 int poplin_server_new(poplin_loop *loop, const poplin_server_config *config, const poplin_backend *backend,
@@ -179,19 +145,19 @@ int poplin_server_new(poplin_loop *loop, const poplin_server_config *config, con
     poplin_error unwanted;
     if (error == NULL)
         error = &unwanted;
-    int status = check_config(loop, config, error);
-    if (status != POPLIN_OK)
-        return status;
+    if (!poplin_loop_is_ours(loop))
+        return poplin_server_fail(error, POPLIN_ERR_STATE, "the loop belongs to the parent process");
     poplin_server *made = calloc(1, sizeof *made);
     if (made == NULL)
-        return fail(error, POPLIN_ERR_NOMEM, "");
+        return poplin_server_fail(error, POPLIN_ERR_NOMEM, "");
     made->references = 1;
     made->loop = loop;
-    made->backend = *backend;
     made->context = context;
     poplin_ready_init(&made->ready, loop, run, made);
     poplin_deadline_init(&made->pause, &made->ready);
-    status = keep_config(made, config) ? listen_as_configured(made, error) : fail(error, POPLIN_ERR_NOMEM, "");
+    int status = poplin_server_configure(made, config, backend, error);
+    if (status == POPLIN_OK)
+        status = listen_as_configured(made, error);
     if (status != POPLIN_OK) {
         poplin_server_release(made);
         return status;

@@ -2,9 +2,11 @@
  * loop/serving.h - what a server and its connections are made of, for the files that share the work:
  *
  *   server.c      listening and lifetime
+ *   configured.c  what its owner configured: checked, completed, copied
  *   connection.c  one connection driven: handshake, conversation, farewell
  *   patience.c    what it waits for, and for how long
  *   asking.c      a session's events become calls of the backend
+ *   guests.c      who may not log in just now: who failed, and who was here a moment ago
  *   answers.c     the backend's answers become calls on the session
  *   body.c        where a message's octets come from
  *   tapped.c      the way out: the session's output, or what the server's tap makes of it
@@ -19,12 +21,21 @@
 #include <poplin/server.h>
 
 #include "loop/deadline.h"
+#include "loop/failures.h"
 #include "loop/listen.h"
 #include "loop/locks.h"
+#include "loop/logins.h"
 #include "loop/requests.h"
 #include "loop/transport.h"
+#include "wire/buffer.h"
 
 typedef struct poplin_connection poplin_connection;
+
+/* What session settings point to. */
+typedef struct poplin_config_copies {
+    char *greeting, *mechanisms, *host, *languages;
+    poplin_buffer pepper;
+} poplin_config_copies;
 
 struct poplin_server {
     poplin_loop *loop;
@@ -32,14 +43,16 @@ struct poplin_server {
     poplin_deadline pause;       /* until descriptors may be had again */
     size_t references;           /* the owner's, and one for each connection */
     bool stopped;                /* poplin_server_free was called */
-    poplin_server_config config; /* its strings are not used after poplin_server_new, but for session.greeting */
-    char *greeting;
+    poplin_server_config config; /* its strings are not used after poplin_server_new, but for those that copies holds */
+    poplin_config_copies copies;
     poplin_backend backend;
     void *context;
     poplin_listener listener;
     poplin_watch *watch; /* of the listener */
     poplin_requests requests;
     poplin_locks locks;
+    poplin_failures failures;
+    poplin_logins logins;
     poplin_connection *connections;
     size_t connection_count;
     size_t sessions; /* connections whose session has not ended */
@@ -57,6 +70,18 @@ void poplin_server_remove(poplin_server *server, poplin_connection *connection);
 
 /* True where more connections are taking leave than there may be sessions: then nobody is waited for. */
 bool poplin_server_is_crowded(const poplin_server *server);
+
+/* ---- configured.c ---- */
+
+/* Says why there is no server; returns status. */
+int poplin_server_fail(poplin_error *error, int status, const char *reason);
+
+/* Keeps what the owner wants, completed, if a server can be made of it. Failures as poplin_server_new. */
+int poplin_server_configure(poplin_server *server, const poplin_server_config *config, const poplin_backend *backend,
+                            poplin_error *error);
+
+/* Frees what was kept, secrets wiped. */
+void poplin_server_forget_config(poplin_server *server);
 
 /* ---- body.c ---- */
 
@@ -111,6 +136,8 @@ enum poplin_awaited {
     POPLIN_AWAITS_COMMAND,
     POPLIN_AWAITS_ROOM,  /* the client has to take output */
     POPLIN_AWAITS_PAUSE, /* the tap wants to be asked again later */
+    POPLIN_AWAITS_LOCK,  /* another session has the maildrop */
+    POPLIN_AWAITS_DELAY, /* a login has failed, and the client is to hear of it later */
     POPLIN_AWAITS_CLOSE
 };
 
@@ -118,10 +145,14 @@ enum poplin_awaited {
 enum poplin_asked {
     POPLIN_ASKED_NOTHING = 0,
     POPLIN_ASKED_CHECK = 1,
-    POPLIN_ASKED_MAILDROP = 2,
-    POPLIN_ASKED_BODY = 4,
-    POPLIN_ASKED_PIECE = 8,
-    POPLIN_ASKED_COMMIT = 16
+    POPLIN_ASKED_SECRET = 2,
+    POPLIN_ASKED_TOKEN = 4,
+    POPLIN_ASKED_MAILDROP = 8,
+    POPLIN_ASKED_BODY = 16,
+    POPLIN_ASKED_PIECE = 32,
+    POPLIN_ASKED_COMMIT = 64,
+    POPLIN_ASKED_DELAY = 128, /* of the clock, not of the host, as is the next */
+    POPLIN_ASKED_LOCK = 256   /* of the session that has the maildrop, or of the clock */
 };
 
 struct poplin_connection {
@@ -148,11 +179,16 @@ struct poplin_connection {
 
     enum poplin_asked asked;
     uint64_t question; /* the session's number for it */
+    uint64_t delay;    /* DELAY: in milliseconds */
+    poplin_origin origin;
     poplin_source source;
     char *user; /* who logs in or has logged in */
     size_t user_size;
-    const char *mechanism; /* by which */
+    const char *mechanism; /* by which. Static */
     poplin_lock_held *lock;
+    poplin_lock_place place_in_queue; /* while it waits for the lock */
+    poplin_slice *committing;         /* SNAPSHOT: what the host is to delete */
+    size_t committing_count;
     bool opened; /* maildrop is the host's, until close is called */
     void *maildrop;
 };
@@ -179,6 +215,12 @@ bool poplin_connection_is_late(poplin_connection *connection);
 /* Others may open its user's maildrop. Does nothing where it holds no lock. */
 void poplin_connection_unlock(poplin_connection *connection);
 
+/* What the connection waited for has come: it has the lock, or it has waited long enough. */
+void poplin_connection_end_wait(poplin_connection *connection);
+
+/* The host has deleted what a session wanted: the other sessions of this user are told, where they live side by side. */
+void poplin_connection_note_commit(poplin_connection *connection);
+
 /* Opens the connection's request of this kind for a session's question. */
 poplin_request poplin_ask(poplin_connection *connection, enum poplin_asked asked, uint64_t question);
 
@@ -190,6 +232,20 @@ void poplin_connection_finish(poplin_connection *connection);
 
 /* Tells the owner, if he wants to know. reason is for a person. */
 void poplin_server_problem(poplin_connection *connection, int status, const char *doing, const char *reason);
+
+/* ---- guests.c ---- */
+
+/* A login failed: the owner is told, and the client after a while, which may be no time at all. */
+void poplin_connection_delay(poplin_connection *connection, const poplin_session_event *event);
+
+/* The while is over. */
+void poplin_connection_end_delay(poplin_connection *connection);
+
+/* Whether it is too early for this user to log in again (POP-RESP-5); then that is answered. */
+bool poplin_connection_is_early(poplin_connection *connection, const poplin_session_event *event);
+
+/* The user has logged in. */
+void poplin_connection_note_login(poplin_connection *connection);
 
 /* ---- tapped.c: what goes out ---- */
 
