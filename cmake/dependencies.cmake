@@ -16,7 +16,7 @@ function(poplin_require prefix debian_package)
     set(${prefix}_INCLUDE_DIRS ${${prefix}_INCLUDE_DIRS} PARENT_SCOPE)
 endfunction()
 
-poplin_require(GNUTLS libgnutls28-dev gnutls>=3.7.0)
+poplin_require(GNUTLS libgnutls28-dev gnutls>=3.7.4)
 poplin_require(LIBUV libuv1-dev libuv>=1.44.0)
 poplin_require(LIBIDN libidn-dev libidn>=1.33)
 if(POPLIN_LUA)

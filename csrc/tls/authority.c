@@ -1,6 +1,6 @@
 /*
  * tls/authority.c - a CA that exists only to vouch for the servers of tests and demonstrations, with certificates that
- * are good, or that have one blemish.
+ * are good, or that have one blemish, and for their clients.
  */
 #include <poplin/tls.h>
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 
 #include "tls/identity.h"
 #include "tls/staple.h"
-#include "wire/buffer.h"
+#include "wire/grammar.h"
+#include "wire/utf8.h"
 
 enum { DAY = 24 * 60 * 60, VALID_DAYS = 30 };
 
@@ -135,12 +136,36 @@ static int make_server(const poplin_tls_authority *authority, enum poplin_blemis
     return finish_server(authority, blemish, server) ? POPLIN_OK : POPLIN_ERR_NOMEM;
 }
 
+/* ---- a client's certificate ---- */
+
+/* What poplin_client_name would read out of the certificate again; X.520 ends a CN at 64 characters. */
+static bool is_user(const char *user) {
+    enum { CN_MAX = 64 };
+    size_t size = strlen(user);
+    for (const char *c = user; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return false;
+    return size > 0 && size <= CN_MAX && poplin_is_utf8((poplin_slice){user, size});
+}
+
+/* An rfc822Name is ASCII (RFC 5280 section 4.2.1.6). */
+static bool is_mailbox(const char *user) {
+    return strchr(user, '@') != NULL && poplin_utf8_length(poplin_slice_of(user)) == strlen(user);
+}
+
+static bool make_client(const poplin_tls_authority *authority, const char *user, poplin_identity *client) {
+    poplin_identity_order order = order_for(POPLIN_BLEMISH_NONE);
+    order.common_name = user;
+    return poplin_identity_new(&order, client) && (!is_mailbox(user) || poplin_identity_add_mailbox(client, user)) &&
+           poplin_identity_make_leaf(client, GNUTLS_KP_TLS_WWW_CLIENT) && poplin_identity_sign(client, &authority->ca);
+}
+
 /* ---- what is given out ---- */
 
 static bool staple_revocation(const poplin_tls_authority *authority, const poplin_identity *server,
                               poplin_tls_throwaway *throwaway) {
     poplin_buffer response = {0};
-    bool made = poplin_staple_revoked(&authority->ca, server, &response);
+    bool made = poplin_staple_write(&authority->ca, server, &POPLIN_STAPLE_REVOKED, &response);
     if (made) {
         throwaway->staple = malloc(response.size);
         throwaway->staple_size = response.size;
@@ -173,6 +198,19 @@ int poplin_tls_authority_issue(poplin_tls_authority *authority, enum poplin_blem
     if (status == POPLIN_OK)
         status = export_all(authority, &server, blemish, throwaway);
     poplin_identity_free(&server);
+    return status;
+}
+
+int poplin_tls_authority_issue_client(poplin_tls_authority *authority, const char *user,
+                                      poplin_tls_throwaway *throwaway) {
+    *throwaway = (poplin_tls_throwaway){0};
+    if (!is_user(user))
+        return POPLIN_ERR_CERTIFICATE;
+    poplin_identity client = {0};
+    int status = POPLIN_ERR_NOMEM;
+    if (make_client(authority, user, &client))
+        status = export_all(authority, &client, POPLIN_BLEMISH_NONE, throwaway);
+    poplin_identity_free(&client);
     return status;
 }
 

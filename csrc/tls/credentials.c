@@ -8,6 +8,7 @@
 #include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tls/failure.h"
 #include "wire/buffer.h"
@@ -57,8 +58,11 @@ static int credentials_new(bool server, poplin_tls_credentials **credentials, po
     if (made != NULL) {
         atomic_init(&made->owners, 1);
         made->server = server;
+        made->key_log = -1;
+        poplin_sessions_init(&made->sessions);
         if (gnutls_certificate_allocate_credentials(&made->certificates) >= 0 &&
-            gnutls_priority_init2(&made->priority, PRIORITY, NULL, 0) >= 0) {
+            gnutls_priority_init2(&made->priority, PRIORITY, NULL, 0) >= 0 &&
+            (!server || gnutls_session_ticket_key_generate(&made->ticket_key) >= 0)) {
             *credentials = made;
             return POPLIN_OK;
         }
@@ -72,6 +76,13 @@ poplin_tls_credentials *poplin_tls_credentials_ref(poplin_tls_credentials *crede
     return credentials;
 }
 
+static void certified_free(poplin_certified *certified) {
+    if (certified->certificates != NULL)
+        gnutls_certificate_free_credentials(certified->certificates);
+    if (certified->leaf != NULL)
+        gnutls_x509_crt_deinit(certified->leaf);
+}
+
 void poplin_tls_credentials_free(poplin_tls_credentials *credentials) {
     if (credentials == NULL || atomic_fetch_sub_explicit(&credentials->owners, 1, memory_order_acq_rel) > 1)
         return;
@@ -79,6 +90,19 @@ void poplin_tls_credentials_free(poplin_tls_credentials *credentials) {
         gnutls_priority_deinit(credentials->priority);
     if (credentials->certificates != NULL)
         gnutls_certificate_free_credentials(credentials->certificates);
+    if (credentials->first != NULL)
+        gnutls_x509_crt_deinit(credentials->first);
+    for (size_t i = 0; i < credentials->others_count; i++)
+        certified_free(&credentials->others[i]);
+    free(credentials->others);
+    if (credentials->key_log >= 0)
+        (void)close(credentials->key_log);
+    poplin_sessions_free(&credentials->sessions);
+    if (credentials->ticket_key.data != NULL)
+        poplin_wipe(credentials->ticket_key.data, credentials->ticket_key.size);
+    gnutls_free(credentials->ticket_key.data);
+    free(credentials->pins);
+    free(credentials->known_keys);
     free(credentials);
 }
 
@@ -93,9 +117,9 @@ static int try_key(const pem *key) {
     return code;
 }
 
-static int add_key(poplin_tls_credentials *credentials, const pem *cert, const pem *key, poplin_error *error) {
-    int code =
-        gnutls_certificate_set_x509_key_mem(credentials->certificates, &cert->text, &key->text, GNUTLS_X509_FMT_PEM);
+static int add_key(gnutls_certificate_credentials_t certificates, const pem *cert, const pem *key,
+                   poplin_error *error) {
+    int code = gnutls_certificate_set_x509_key_mem(certificates, &cert->text, &key->text, GNUTLS_X509_FMT_PEM);
     if (code >= 0)
         return POPLIN_OK;
     if (code == GNUTLS_E_MEMORY_ERROR)
@@ -114,7 +138,7 @@ static int add_key(poplin_tls_credentials *credentials, const pem *cert, const p
 }
 
 /* cert_file and key_file as in the header: without key_file the key is in cert_file. */
-static int add_key_files(poplin_tls_credentials *credentials, const char *cert_file, const char *key_file,
+static int add_key_files(gnutls_certificate_credentials_t certificates, const char *cert_file, const char *key_file,
                          poplin_error *error) {
     pem cert = {0};
     pem key = {0};
@@ -122,14 +146,22 @@ static int add_key_files(poplin_tls_credentials *credentials, const char *cert_f
     if (status == POPLIN_OK)
         status = load(key_file != NULL ? key_file : cert_file, &key, error);
     if (status == POPLIN_OK)
-        status = add_key(credentials, &cert, &key, error);
+        status = add_key(certificates, &cert, &key, error);
     unload(&cert);
     unload(&key);
     return status;
 }
 
-static int add_trusted(poplin_tls_credentials *credentials, const pem *trusted, poplin_error *error) {
-    int count = gnutls_certificate_set_x509_trust_mem(credentials->certificates, &trusted->text, GNUTLS_X509_FMT_PEM);
+/* The key is in the certificate's text where it has none of its own. */
+static int add_key_text(gnutls_certificate_credentials_t certificates, poplin_slice cert, poplin_slice key,
+                        poplin_error *error) {
+    pem cert_pem = {datum_of(cert), "the certificate text"};
+    pem key_pem = key.size > 0 ? (pem){datum_of(key), "the key text"} : cert_pem;
+    return add_key(certificates, &cert_pem, &key_pem, error);
+}
+
+static int add_trusted(gnutls_certificate_credentials_t certificates, const pem *trusted, poplin_error *error) {
+    int count = gnutls_certificate_set_x509_trust_mem(certificates, &trusted->text, GNUTLS_X509_FMT_PEM);
     if (count > 0)
         return POPLIN_OK;
     return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s holds no CA certificate in PEM form",
@@ -143,21 +175,85 @@ static int trust_system(poplin_tls_credentials *credentials, poplin_error *error
                               "the system has no trusted CAs; install ca-certificates, or pass ca_file=");
 }
 
-static int fill_trust(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
+/* From a file (NULL: none), from text (empty: none), or from both. */
+static int add_all_trusted(gnutls_certificate_credentials_t certificates, const char *file, poplin_slice text,
+                           poplin_error *error) {
     int status = POPLIN_OK;
-    if (trust->ca_file != NULL) {
-        pem file = {0};
-        status = load(trust->ca_file, &file, error);
+    if (file != NULL) {
+        pem loaded = {0};
+        status = load(file, &loaded, error);
         if (status == POPLIN_OK)
-            status = add_trusted(credentials, &file, error);
-        unload(&file);
+            status = add_trusted(certificates, &loaded, error);
+        unload(&loaded);
     }
-    if (status == POPLIN_OK && trust->ca_pem.size > 0)
-        status = add_trusted(credentials, &(pem){datum_of(trust->ca_pem), "the CA text"}, error);
+    if (status == POPLIN_OK && text.size > 0)
+        status = add_trusted(certificates, &(pem){datum_of(text), "the CA text"}, error);
+    return status;
+}
+
+/* The first word of *text, which then goes on behind it; empty: there is none. */
+static poplin_slice next_word(const char **text) {
+    const char *start = *text + strspn(*text, " ");
+    poplin_slice word = {start, strcspn(start, " ")};
+    *text = start + word.size;
+    return word;
+}
+
+static size_t count_words(const char *text) {
+    size_t count = 0;
+    while (next_word(&text).size > 0)
+        count++;
+    return count;
+}
+
+static int add_pins(poplin_tls_credentials *credentials, const char *pins, poplin_error *error) {
+    size_t count = count_words(pins);
+    if (count == 0)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "there is no pin among those given");
+    credentials->pins = calloc(count, sizeof *credentials->pins);
+    if (credentials->pins == NULL)
+        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    for (; credentials->pins_count < count; credentials->pins_count++) {
+        poplin_slice pin = next_word(&pins);
+        if (!poplin_pin_parse(pin, &credentials->pins[credentials->pins_count]))
+            return poplin_tls_failure(
+                error, POPLIN_ERR_CERTIFICATE, DOING,
+                "\"%.*s\" is no pin: that is the SHA-256 of a public key in base64, 44 characters",
+                (int)(pin.size < 100 ? pin.size : 100), pin.data);
+    }
+    return POPLIN_OK;
+}
+
+static int trust_on_first_use(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
+    if (!trust->verify || trust->ca_file != NULL || trust->ca_pem.size > 0)
+        return poplin_tls_failure(
+            error, POPLIN_ERR_CERTIFICATE, DOING,
+            "trust on first use takes the place of the CAs, so it goes neither with CAs to trust nor "
+            "without verification");
+    credentials->known_keys = strdup(trust->first_use_file);
+    return credentials->known_keys != NULL ? POPLIN_OK
+                                           : poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+}
+
+static int add_authorities(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
+    if (trust->first_use_file != NULL)
+        return trust_on_first_use(credentials, trust, error);
+    int status = add_all_trusted(credentials->certificates, trust->ca_file, trust->ca_pem, error);
     if (status == POPLIN_OK && trust->verify && trust->ca_file == NULL && trust->ca_pem.size == 0)
         status = trust_system(credentials, error);
+    return status;
+}
+
+static int fill_trust(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
+    if (trust->key_file != NULL && trust->cert_file == NULL)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                                  "there is a client's key, %s, but no certificate that it belongs to",
+                                  trust->key_file);
+    int status = trust->pins != NULL ? add_pins(credentials, trust->pins, error) : POPLIN_OK;
+    if (status == POPLIN_OK)
+        status = add_authorities(credentials, trust, error);
     if (status == POPLIN_OK && trust->cert_file != NULL)
-        status = add_key_files(credentials, trust->cert_file, trust->key_file, error);
+        status = add_key_files(credentials->certificates, trust->cert_file, trust->key_file, error);
     return status;
 }
 
@@ -177,6 +273,7 @@ int poplin_tls_client_credentials(const poplin_tls_trust *trust, poplin_tls_cred
     if (status != POPLIN_OK)
         return status;
     made->verify = trust->verify;
+    made->no_resumption = trust->no_resumption;
     return finish(fill_trust(made, trust, error), made, credentials);
 }
 
@@ -186,7 +283,7 @@ int poplin_tls_server_credentials(const char *cert_file, const char *key_file, p
     int status = credentials_new(true, &made, error);
     if (status != POPLIN_OK)
         return status;
-    return finish(add_key_files(made, cert_file, key_file, error), made, credentials);
+    return finish(add_key_files(made->certificates, cert_file, key_file, error), made, credentials);
 }
 
 int poplin_tls_server_credentials_pem(poplin_slice cert, poplin_slice key, poplin_tls_credentials **credentials,
@@ -195,9 +292,83 @@ int poplin_tls_server_credentials_pem(poplin_slice cert, poplin_slice key, popli
     int status = credentials_new(true, &made, error);
     if (status != POPLIN_OK)
         return status;
-    pem cert_pem = {datum_of(cert), "the certificate text"};
-    pem key_pem = key.size > 0 ? (pem){datum_of(key), "the key text"} : cert_pem;
-    return finish(add_key(made, &cert_pem, &key_pem, error), made, credentials);
+    return finish(add_key_text(made->certificates, cert, key, error), made, credentials);
+}
+
+/* ---- several certificates ---- */
+
+/* The leaf of what was just added, in a copy. */
+static int take_leaf(gnutls_certificate_credentials_t certificates, gnutls_x509_crt_t *leaf, poplin_error *error) {
+    gnutls_datum_t der;
+    if (gnutls_certificate_get_crt_raw(certificates, 0, 0, &der) >= 0 && gnutls_x509_crt_init(leaf) >= 0 &&
+        gnutls_x509_crt_import(*leaf, &der, GNUTLS_X509_FMT_DER) >= 0)
+        return POPLIN_OK;
+    return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+}
+
+/* Room for one more, empty. */
+static int add_place(poplin_tls_credentials *credentials, poplin_certified **place, poplin_error *error) {
+    if (!credentials->server || credentials->asks_clients)
+        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING,
+                                  "only servers have several certificates, and are given them first of all");
+    if (credentials->others_count == POPLIN_CERTIFICATES_MAX - 1)
+        return poplin_tls_failure(error, POPLIN_ERR_LIMIT, DOING, "a server has %d certificates at the most",
+                                  POPLIN_CERTIFICATES_MAX);
+    poplin_certified *others =
+        realloc(credentials->others, (credentials->others_count + 1) * sizeof *credentials->others);
+    if (others != NULL)
+        credentials->others = others;
+    if (others == NULL ||
+        (credentials->first == NULL && take_leaf(credentials->certificates, &credentials->first, error) != POPLIN_OK))
+        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    *place = &others[credentials->others_count];
+    **place = (poplin_certified){NULL, NULL};
+    if (gnutls_certificate_allocate_credentials(&(*place)->certificates) < 0)
+        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return POPLIN_OK;
+}
+
+/* The place is filled with certificate and key: it counts if it is good. */
+static int keep_place(poplin_tls_credentials *credentials, poplin_certified *place, int status, poplin_error *error) {
+    if (status == POPLIN_OK)
+        status = take_leaf(place->certificates, &place->leaf, error);
+    if (status == POPLIN_OK && !poplin_certificate_names_hosts(place->leaf))
+        status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
+                                    "a further certificate is chosen by its names, and this one names no host");
+    if (status == POPLIN_OK)
+        credentials->others_count++;
+    else
+        certified_free(place);
+    return status;
+}
+
+int poplin_tls_server_credentials_add(poplin_tls_credentials *credentials, const char *cert_file, const char *key_file,
+                                      poplin_error *error) {
+    poplin_certified *place;
+    int status = add_place(credentials, &place, error);
+    if (status != POPLIN_OK)
+        return status;
+    status = add_key_files(place->certificates, cert_file, key_file, error);
+    return keep_place(credentials, place, status, error);
+}
+
+int poplin_tls_server_credentials_add_pem(poplin_tls_credentials *credentials, poplin_slice cert, poplin_slice key,
+                                          poplin_error *error) {
+    poplin_certified *place;
+    int status = add_place(credentials, &place, error);
+    if (status != POPLIN_OK)
+        return status;
+    status = add_key_text(place->certificates, cert, key, error);
+    return keep_place(credentials, place, status, error);
+}
+
+/* ---- what else a server can be told ---- */
+
+int poplin_tls_server_credentials_no_resumption(poplin_tls_credentials *credentials, poplin_error *error) {
+    if (!credentials->server)
+        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "these are no server's");
+    credentials->no_resumption = true;
+    return POPLIN_OK;
 }
 
 /* What GnuTLS says of it: 0, or its error. */
@@ -221,13 +392,30 @@ int poplin_tls_server_credentials_staple(poplin_tls_credentials *credentials, po
         return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "only servers staple an OCSP response");
     gnutls_datum_t der = datum_of(response);
     int code = try_response(&der);
-    gnutls_certificate_set_flags(credentials->certificates, GNUTLS_CERTIFICATE_SKIP_OCSP_RESPONSE_CHECK);
+    gnutls_certificate_credentials_t last = credentials->others_count > 0
+                                                ? credentials->others[credentials->others_count - 1].certificates
+                                                : credentials->certificates;
+    gnutls_certificate_set_flags(last, GNUTLS_CERTIFICATE_SKIP_OCSP_RESPONSE_CHECK);
     if (code >= 0)
-        code = gnutls_certificate_set_ocsp_status_request_mem(credentials->certificates, &der, 0, GNUTLS_X509_FMT_DER);
+        code = gnutls_certificate_set_ocsp_status_request_mem(last, &der, 0, GNUTLS_X509_FMT_DER);
     if (code >= 0)
         return POPLIN_OK;
     if (code == GNUTLS_E_MEMORY_ERROR)
         return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
                               "the OCSP response cannot be used; it must be DER: %s", gnutls_strerror(code));
+}
+
+int poplin_tls_server_credentials_clients(poplin_tls_credentials *credentials, const char *ca_file, poplin_slice ca_pem,
+                                          poplin_error *error) {
+    if (!credentials->server)
+        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "only servers ask their clients for certificates");
+    if (ca_file == NULL && ca_pem.size == 0)
+        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "no CA is given for the clients' certificates");
+    int status = add_all_trusted(credentials->certificates, ca_file, ca_pem, error);
+    for (size_t i = 0; status == POPLIN_OK && i < credentials->others_count; i++)
+        status = add_all_trusted(credentials->others[i].certificates, ca_file, ca_pem, error);
+    if (status == POPLIN_OK)
+        credentials->asks_clients = true;
+    return status;
 }

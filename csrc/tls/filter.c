@@ -5,8 +5,7 @@
  * GnuTLS answers AGAIN not only where it wants more ciphertext but also after a record that carries no application
  * data (each TLS 1.3 ticket, a key update). So AGAIN becomes NEED_INPUT only once all that was lent is used up.
  *
- * Resumption is not used: the server issues no tickets and keeps no sessions, the client ignores the tickets
- * that it gets. So every connection is verified in full, and there is no early data (POP-TLS-14).
+ * A session that is resumed (resume.c) is verified as a new one is. There is no early data (POP-TLS-14).
  */
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -15,33 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/credentials.h"
 #include "tls/failure.h"
-#include "tls/verify.h"
+#include "tls/filter.h"
+#include "tls/key_log.h"
+#include "tls/resume.h"
+#include "tls/sni.h"
+#include "tls/trust.h"
 #include "wire/grammar.h"
 
 enum {
     RECORD_MAX = 16384,
     RECORD_OVERHEAD = 64 /* header, nonce, tag and content type take less */
-};
-
-/* Where the connection stands. Of the four only FAILED is reached from each of the others. */
-enum state { HANDSHAKING, STANDING, ENDED, FAILED };
-
-struct poplin_tls {
-    gnutls_session_t session;
-    poplin_tls_credentials *credentials;
-    enum state state; /* ENDED: the peer sent close_notify; writing goes on */
-    bool closed;      /* we sent close_notify */
-    bool out_of_memory;
-    bool named;        /* name is set */
-    int first_octet;   /* that the peer sent; -1: none came yet */
-    poplin_slice lent; /* ciphertext not yet read */
-    poplin_buffer output;
-    poplin_peer_name name;
-    gnutls_alert_description_t refusal; /* what to tell a peer whose certificate was refused */
-    char description[64];
-    poplin_error error;
 };
 
 static const char HANDSHAKE[] = "TLS handshake";
@@ -77,28 +60,42 @@ static ssize_t push(gnutls_transport_ptr_t pointer, const giovec_t *pieces, int 
     return (ssize_t)total;
 }
 
-/* Called before the client's Finished and its own certificate go out, so that a wrong server gets neither. */
+/*
+ * A client calls it before its Finished and its own certificate go out, so that a wrong server gets neither; a server also where
+ * the client gave no certificate. That the peer holds the key is for GnuTLS to see, before the handshake is done.
+ */
 static int verify(gnutls_session_t session) {
-    poplin_tls *tls = gnutls_session_get_ptr(session);
-    int status = poplin_peer_verify(session, &tls->name, &tls->error, &tls->refusal);
-    return status == POPLIN_OK ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+    return poplin_trust_check(gnutls_session_get_ptr(session)) == POPLIN_OK ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
 /* ---- making and freeing ---- */
 
 static int prepare_client(poplin_tls *tls) {
-    if (tls->credentials->verify)
+    if (poplin_trust_is_checked(tls->credentials))
         gnutls_session_set_verify_function(tls->session, verify);
+    poplin_resume_begin(tls);
     if (!tls->named || tls->name.address_size > 0)
         return POPLIN_OK;
     int code = gnutls_server_name_set(tls->session, GNUTLS_NAME_DNS, tls->name.text, strlen(tls->name.text));
     return code < 0 ? POPLIN_ERR_NOMEM : POPLIN_OK;
 }
 
+/* Nothing is asked for that nobody can use: a certificate tells who its owner is (SASL-EXT-2). */
+static int prepare_server(poplin_tls *tls) {
+    poplin_resume_offer(tls);
+    poplin_sni_offer(tls);
+    if (tls->credentials->asks_clients) {
+        gnutls_certificate_server_set_request(tls->session, GNUTLS_CERT_REQUEST);
+        gnutls_session_set_verify_function(tls->session, verify);
+    }
+    return POPLIN_OK;
+}
+
 static int prepare(poplin_tls *tls) {
     bool server = tls->credentials->server;
     unsigned role = server ? GNUTLS_SERVER : GNUTLS_CLIENT;
-    if (gnutls_init(&tls->session, role | GNUTLS_NONBLOCK) < 0)
+    unsigned tickets = tls->credentials->no_resumption ? GNUTLS_NO_TICKETS : 0;
+    if (gnutls_init(&tls->session, role | tickets | GNUTLS_NONBLOCK) < 0)
         return POPLIN_ERR_NOMEM;
     gnutls_session_t session = tls->session;
     if (gnutls_priority_set(session, tls->credentials->priority) < 0 ||
@@ -107,25 +104,39 @@ static int prepare(poplin_tls *tls) {
         gnutls_alpn_set_protocols(session, &POP3, 1, GNUTLS_ALPN_MANDATORY) < 0)
         return POPLIN_ERR_NOMEM;
     gnutls_session_set_ptr(session, tls);
+    poplin_key_log_begin(session);
     gnutls_transport_set_ptr(session, tls);
     gnutls_transport_set_pull_function(session, pull);
     gnutls_transport_set_vec_push_function(session, push);
-    return server ? POPLIN_OK : prepare_client(tls);
+    return server ? prepare_server(tls) : prepare_client(tls);
 }
 
-static int filter_new(poplin_tls_credentials *credentials, const char *server_name, poplin_tls **tls) {
+/* A name that is none fails the handshake before anything is sent. */
+static void no_name(poplin_tls *tls, const char *text, const char *what) {
+    poplin_tls_failure(&tls->error, POPLIN_ERR_CERTIFICATE, HANDSHAKE, "\"%s\" is no %s", text, what);
+    tls->state = POPLIN_TLS_FAILED;
+}
+
+static void take_peer(poplin_tls *tls, const poplin_tls_peer *peer) {
+    tls->port = peer->port;
+    tls->named = peer->name != NULL && poplin_peer_name_parse(peer->name, &tls->name) == POPLIN_OK;
+    if (peer->name != NULL && !tls->named && tls->credentials->verify)
+        no_name(tls, peer->name, "host name");
+    if (peer->mail_domain == NULL)
+        return;
+    tls->has_domain =
+        poplin_peer_name_parse(peer->mail_domain, &tls->domain) == POPLIN_OK && tls->domain.address_size == 0;
+    if (!tls->has_domain)
+        no_name(tls, peer->mail_domain, "domain");
+}
+
+static int filter_new(poplin_tls_credentials *credentials, const poplin_tls_peer *peer, poplin_tls **tls) {
     poplin_tls *made = calloc(1, sizeof *made);
     if (made == NULL)
         return POPLIN_ERR_NOMEM;
     made->credentials = poplin_tls_credentials_ref(credentials);
     made->first_octet = -1;
-    if (server_name != NULL) {
-        made->named = poplin_peer_name_parse(server_name, &made->name) == POPLIN_OK;
-        if (!made->named && credentials->verify) {
-            poplin_tls_failure(&made->error, POPLIN_ERR_CERTIFICATE, HANDSHAKE, "\"%s\" is no host name", server_name);
-            made->state = FAILED;
-        }
-    }
+    take_peer(made, peer);
     int status = prepare(made);
     if (status == POPLIN_OK)
         *tls = made;
@@ -134,17 +145,21 @@ static int filter_new(poplin_tls_credentials *credentials, const char *server_na
     return status;
 }
 
-int poplin_tls_client_new(poplin_tls_credentials *credentials, const char *server_name, poplin_tls **tls) {
-    if (credentials->server || (server_name == NULL && credentials->verify))
+int poplin_tls_client_open(poplin_tls_credentials *credentials, const poplin_tls_peer *peer, poplin_tls **tls) {
+    if (credentials->server || (peer->name == NULL && credentials->verify))
         return POPLIN_ERR_STATE;
-    int status = filter_new(credentials, server_name, tls);
+    int status = filter_new(credentials, peer, tls);
     if (status == POPLIN_OK)
         poplin_tls_handshake(*tls); /* writes the first flight; a failure is kept and told by the host's call */
     return status;
 }
 
+int poplin_tls_client_new(poplin_tls_credentials *credentials, const char *server_name, poplin_tls **tls) {
+    return poplin_tls_client_open(credentials, &(poplin_tls_peer){.name = server_name}, tls);
+}
+
 int poplin_tls_server_new(poplin_tls_credentials *credentials, poplin_tls **tls) {
-    return credentials->server ? filter_new(credentials, NULL, tls) : POPLIN_ERR_STATE;
+    return credentials->server ? filter_new(credentials, &(poplin_tls_peer){0}, tls) : POPLIN_ERR_STATE;
 }
 
 void poplin_tls_free(poplin_tls *tls) {
@@ -171,7 +186,7 @@ static bool peer_speaks_tls(const poplin_tls *tls) {
 /* Keeps the failure that GnuTLS reported, once, and tells the peer. Returns the status. */
 static int fail(poplin_tls *tls, int code, const char *doing) {
     poplin_error *error = &tls->error;
-    tls->state = FAILED;
+    tls->state = POPLIN_TLS_FAILED;
     tls->lent = (poplin_slice){NULL, 0};
     if (tls->out_of_memory || code == GNUTLS_E_MEMORY_ERROR)
         return poplin_tls_failure(error, POPLIN_ERR_NOMEM, doing, "out of memory");
@@ -198,7 +213,7 @@ static int fail(poplin_tls *tls, int code, const char *doing) {
 int poplin_tls_input(poplin_tls *tls, const void *data, size_t size) {
     if (tls->lent.size > 0)
         return POPLIN_ERR_STATE;
-    if (tls->state == ENDED || tls->state == FAILED || size == 0)
+    if (tls->state == POPLIN_TLS_ENDED || tls->state == POPLIN_TLS_FAILED || size == 0)
         return POPLIN_OK; /* nothing that follows is looked at any more */
     tls->lent = (poplin_slice){data, size};
     if (tls->first_octet < 0)
@@ -212,9 +227,9 @@ static bool is_harmless(ssize_t code) {
 }
 
 int poplin_tls_handshake(poplin_tls *tls) {
-    if (tls->state == FAILED)
+    if (tls->state == POPLIN_TLS_FAILED)
         return tls->error.status;
-    if (tls->state != HANDSHAKING)
+    if (tls->state != POPLIN_TLS_HANDSHAKING)
         return POPLIN_OK;
     int code;
     do
@@ -222,9 +237,12 @@ int poplin_tls_handshake(poplin_tls *tls) {
     while (is_harmless(code) && tls->lent.size > 0);
     if (is_harmless(code))
         return POPLIN_NEED_INPUT;
+    if (code >= 0 && (poplin_resume_check(tls) != POPLIN_OK || poplin_trust_finish(tls) != POPLIN_OK))
+        code = GNUTLS_E_CERTIFICATE_ERROR;
     if (code < 0)
         return fail(tls, code, HANDSHAKE);
-    tls->state = STANDING;
+    tls->state = POPLIN_TLS_STANDING;
+    poplin_resume_keep(tls);
     snprintf(tls->description, sizeof tls->description, "%s %s",
              gnutls_protocol_get_name(gnutls_protocol_get_version(tls->session)),
              gnutls_cipher_get_name(gnutls_cipher_get(tls->session)));
@@ -242,15 +260,15 @@ static int need_input(poplin_tls *tls) {
 
 int poplin_tls_read(poplin_tls *tls, void *buffer, size_t size, size_t *got) {
     *got = 0;
-    if (tls->state == HANDSHAKING)
+    if (tls->state == POPLIN_TLS_HANDSHAKING)
         return POPLIN_ERR_STATE;
     ssize_t code = 0;
-    while (tls->state == STANDING && *got < size) {
+    while (tls->state == POPLIN_TLS_STANDING && *got < size) {
         code = gnutls_record_recv(tls->session, (char *)buffer + *got, size - *got);
         if (code > 0) {
             *got += (size_t)code;
         } else if (code == 0) {
-            tls->state = ENDED;
+            tls->state = POPLIN_TLS_ENDED;
             tls->lent = (poplin_slice){NULL, 0};
         } else if (!is_harmless(code)) {
             fail(tls, (int)code, "reading TLS records");
@@ -258,17 +276,18 @@ int poplin_tls_read(poplin_tls *tls, void *buffer, size_t size, size_t *got) {
             break;
         }
     }
+    poplin_resume_keep(tls);
     if (*got > 0)
         return POPLIN_OK; /* an end or a failure is told by the next call */
-    if (tls->state == ENDED)
+    if (tls->state == POPLIN_TLS_ENDED)
         return POPLIN_END;
-    return tls->state == FAILED ? tls->error.status : need_input(tls);
+    return tls->state == POPLIN_TLS_FAILED ? tls->error.status : need_input(tls);
 }
 
 int poplin_tls_write(poplin_tls *tls, const void *data, size_t size) {
-    if (tls->state == FAILED)
+    if (tls->state == POPLIN_TLS_FAILED)
         return tls->error.status;
-    if (tls->state == HANDSHAKING || tls->closed)
+    if (tls->state == POPLIN_TLS_HANDSHAKING || tls->closed)
         return POPLIN_ERR_STATE;
     /* One allocation at the most, however many records it takes. */
     size_t overhead = (size / RECORD_MAX + 1) * RECORD_OVERHEAD;
@@ -286,9 +305,9 @@ int poplin_tls_write(poplin_tls *tls, const void *data, size_t size) {
 }
 
 int poplin_tls_close(poplin_tls *tls) {
-    if (tls->state == FAILED)
+    if (tls->state == POPLIN_TLS_FAILED)
         return tls->error.status;
-    if (tls->state == HANDSHAKING)
+    if (tls->state == POPLIN_TLS_HANDSHAKING)
         return POPLIN_ERR_STATE;
     if (tls->closed)
         return POPLIN_OK;
@@ -307,35 +326,7 @@ void poplin_tls_sent(poplin_tls *tls, size_t size) {
     poplin_buffer_consume(&tls->output, size);
 }
 
-/* ---- what was negotiated, what went wrong ---- */
-
-/* Octets of channel binding of this type; 0: it is not to be had, for a certificate without a single hash say. */
-static size_t bind(const poplin_tls *tls, gnutls_channel_binding_t type, unsigned char *octets, size_t room) {
-    gnutls_datum_t data = {NULL, 0};
-    if (gnutls_session_channel_binding(tls->session, type, &data) < 0)
-        return 0;
-    size_t size = data.size <= room ? data.size : 0;
-    memcpy(octets, data.data, size);
-    gnutls_free(data.data);
-    return size;
-}
-
-int poplin_tls_get_facts(const poplin_tls *tls, poplin_tls_facts *facts) {
-    if (tls->description[0] == '\0')
-        return POPLIN_ERR_STATE;
-    *facts = (poplin_tls_facts){.verified = tls->credentials->verify};
-    /* Below TLS 1.3 only the extended master secret ties both bindings to one connection (RFC 9266 section 2, RFC 7677 section 4). */
-    if (gnutls_protocol_get_version(tls->session) < GNUTLS_TLS1_3 &&
-        gnutls_session_ext_master_secret_status(tls->session) == 0)
-        return POPLIN_OK;
-    facts->exporter_size = bind(tls, GNUTLS_CB_TLS_EXPORTER, facts->exporter, sizeof facts->exporter);
-    facts->end_point_size = bind(tls, GNUTLS_CB_TLS_SERVER_END_POINT, facts->end_point, sizeof facts->end_point);
-    return POPLIN_OK;
-}
-
-const char *poplin_tls_describe(const poplin_tls *tls) {
-    return tls->description;
-}
+/* ---- what went wrong ---- */
 
 const poplin_error *poplin_tls_error(const poplin_tls *tls) {
     return &tls->error;

@@ -62,6 +62,11 @@ bool poplin_identity_add_name(poplin_identity *identity, const poplin_peer_name 
                                                 (unsigned)size, GNUTLS_FSAN_APPEND) >= 0;
 }
 
+bool poplin_identity_add_mailbox(poplin_identity *identity, const char *mailbox) {
+    return gnutls_x509_crt_set_subject_alt_name(identity->certificate, GNUTLS_SAN_RFC822NAME, mailbox,
+                                                (unsigned)strlen(mailbox), GNUTLS_FSAN_APPEND) >= 0;
+}
+
 /* It signs OCSP responses too, which is neither a certificate nor a CRL. */
 bool poplin_identity_make_ca(poplin_identity *identity) {
     return gnutls_x509_crt_set_basic_constraints(identity->certificate, 1, 0) >= 0 &&

@@ -33,8 +33,9 @@ void poplin_identity_free(poplin_identity *identity);
 /* Into the subject; several may stand there. */
 bool poplin_identity_add_common_name(poplin_identity *identity, const char *name);
 
-/* Into the subjectAltName. */
+/* Into the subjectAltName: a host, and a user (rfc822Name, ASCII). */
 bool poplin_identity_add_name(poplin_identity *identity, const poplin_peer_name *name);
+bool poplin_identity_add_mailbox(poplin_identity *identity, const char *mailbox);
 
 /* Makes it that of a CA, or of one that is none and that serves this purpose. */
 bool poplin_identity_make_ca(poplin_identity *identity);

@@ -1,5 +1,5 @@
 /*
- * tls/staple.c - an OCSP response (RFC 6960 section 4.2) that says "revoked", signed by the CA itself. GnuTLS reads such
+ * tls/staple.c - an OCSP response (RFC 6960 section 4.2) that says "good" or "revoked", signed by the CA itself. GnuTLS reads such
  * responses and makes none, so this writes the DER.
  *
  * DER puts the length of a value before it: so each value is written first, and then wrapped, what it holds already
@@ -11,7 +11,7 @@
 #include <gnutls/crypto.h>
 #include <string.h>
 
-enum { DAY = 24 * 60 * 60, VALID_DAYS = 30, HASH_SIZE = 20, SERIAL_MAX = 64 };
+enum { DAY = 24 * 60 * 60, HASH_SIZE = 20, SERIAL_MAX = 64 };
 
 enum tag {
     INTEGER = 0x02,
@@ -20,6 +20,7 @@ enum tag {
     ENUMERATED = 0x0A,
     GENERALIZED_TIME = 0x18,
     SEQUENCE = 0x30,
+    GOOD = 0x80, /* of CertStatus */
     CONTEXT_0 = 0xA0,
     CONTEXT_1 = 0xA1
 };
@@ -121,22 +122,32 @@ static bool put_tagged_time(poplin_buffer *der, time_t when, enum tag tag) {
     return put_time(der, when) && wrap(der, start, tag);
 }
 
-/* SingleResponse: the certificate, that it was revoked, and from when until when this is news. */
-static bool put_single(poplin_buffer *der, const poplin_identity *ca, const poplin_identity *server, time_t now) {
+static time_t days_from_now(int days) {
+    return time(NULL) + (time_t)days * DAY;
+}
+
+static bool put_status(poplin_buffer *der, const poplin_staple_order *order) {
+    return order->revoked ? put_tagged_time(der, days_from_now(order->from_days), CONTEXT_1)
+                          : put_value(der, GOOD, "", 0);
+}
+
+/* SingleResponse: the certificate, what became of it, and from when until when this is news. */
+static bool put_single(poplin_buffer *der, const poplin_identity *ca, const poplin_identity *server,
+                       const poplin_staple_order *order) {
     size_t start = der->size;
-    return put_certificate_id(der, ca, server) && put_tagged_time(der, now - DAY, CONTEXT_1) &&
-           put_time(der, now - DAY) && put_tagged_time(der, now + (time_t)VALID_DAYS * DAY, CONTEXT_0) &&
-           wrap(der, start, SEQUENCE);
+    return put_certificate_id(der, ca, server) && put_status(der, order) &&
+           put_time(der, days_from_now(order->from_days)) &&
+           put_tagged_time(der, days_from_now(order->until_days), CONTEXT_0) && wrap(der, start, SEQUENCE);
 }
 
 /* ResponseData: who speaks, when, and one SingleResponse. */
-static bool put_data(poplin_buffer *der, const poplin_identity *ca, const poplin_identity *server) {
-    time_t now = time(NULL);
+static bool put_data(poplin_buffer *der, const poplin_identity *ca, const poplin_identity *server,
+                     const poplin_staple_order *order) {
     size_t start = der->size;
-    if (!put_ca_name(der, ca, false) || !wrap(der, start, CONTEXT_1) || !put_time(der, now - DAY))
+    if (!put_ca_name(der, ca, false) || !wrap(der, start, CONTEXT_1) || !put_time(der, days_from_now(order->from_days)))
         return false;
     size_t singles = der->size;
-    return put_single(der, ca, server, now) && wrap(der, singles, SEQUENCE) && wrap(der, start, SEQUENCE);
+    return put_single(der, ca, server, order) && wrap(der, singles, SEQUENCE) && wrap(der, start, SEQUENCE);
 }
 
 static bool sign(const poplin_identity *ca, poplin_slice text, gnutls_datum_t *signature) {
@@ -151,9 +162,10 @@ static bool sign(const poplin_identity *ca, poplin_slice text, gnutls_datum_t *s
 }
 
 /* BasicOCSPResponse: the data, and the CA's signature of it, a BIT STRING without unused bits. */
-static bool put_basic(poplin_buffer *der, const poplin_identity *ca, const poplin_identity *server) {
+static bool put_basic(poplin_buffer *der, const poplin_identity *ca, const poplin_identity *server,
+                      const poplin_staple_order *order) {
     size_t start = der->size;
-    if (!put_data(der, ca, server))
+    if (!put_data(der, ca, server, order))
         return false;
     gnutls_datum_t signature = {0};
     poplin_slice all = poplin_buffer_slice(der);
@@ -167,7 +179,10 @@ static bool put_basic(poplin_buffer *der, const poplin_identity *ca, const popli
     return done;
 }
 
-bool poplin_staple_revoked(const poplin_identity *ca, const poplin_identity *server, poplin_buffer *response) {
+const poplin_staple_order POPLIN_STAPLE_REVOKED = {.revoked = true, .from_days = -1, .until_days = 30};
+
+bool poplin_staple_write(const poplin_identity *ca, const poplin_identity *server, const poplin_staple_order *order,
+                         poplin_buffer *response) {
     size_t start = response->size;
     if (!put_value(response, ENUMERATED, "\0", 1)) /* successful */
         return false;
@@ -175,6 +190,6 @@ bool poplin_staple_revoked(const poplin_identity *ca, const poplin_identity *ser
     if (!put(response, BASIC_RESPONSE, sizeof BASIC_RESPONSE))
         return false;
     size_t basic = response->size;
-    return put_basic(response, ca, server) && wrap(response, basic, OCTET_STRING) && wrap(response, bytes, SEQUENCE) &&
-           wrap(response, bytes, CONTEXT_0) && wrap(response, start, SEQUENCE);
+    return put_basic(response, ca, server, order) && wrap(response, basic, OCTET_STRING) &&
+           wrap(response, bytes, SEQUENCE) && wrap(response, bytes, CONTEXT_0) && wrap(response, start, SEQUENCE);
 }
