@@ -13,29 +13,60 @@ typedef struct opened {
     poplin_memory_list *list;
 } opened;
 
-/*
- * The same work whatever the outcome and whether there is such a user or not, so that timing tells nobody which
- * names exist or how far a guess was right (T-USR-1, T-CMP-1). The NUL behind the password keeps size + 1 above 0.
- */
-static bool password_is_right(const poplin_memory_user *user, poplin_slice given) {
-    const char *kept = user == NULL ? "" : user->password;
-    size_t kept_size = user == NULL ? 0 : user->password_size;
-    size_t difference = (user == NULL) | (kept_size ^ given.size);
-    for (size_t i = 0; i < given.size; i++)
-        difference |= (unsigned char)(kept[i % (kept_size + 1)] ^ given.data[i]);
-    return difference == 0;
+/* One owner more, so that it stays also where it is removed meanwhile. NULL: there is none of this name. */
+static poplin_memory_user *take_user(poplin_memory *memory, poplin_slice name) {
+    poplin_memory_lock(memory);
+    poplin_memory_user *user = poplin_memory_find(memory, name);
+    if (user != NULL)
+        atomic_fetch_add_explicit(&user->references, 1, memory_order_relaxed);
+    poplin_memory_unlock(memory);
+    return user;
 }
 
-static void check(void *context, poplin_server *server, poplin_request request, poplin_slice name,
-                  poplin_slice password) {
-    poplin_memory *memory = context;
-    poplin_memory_lock(memory);
-    bool right = password_is_right(poplin_memory_find(memory, name), password);
-    poplin_memory_unlock(memory);
-    if (right)
-        (void)poplin_server_accept(server, request);
-    else
+static void secret(void *context, poplin_server *server, poplin_request request, poplin_slice name,
+                   const char *mechanism) {
+    (void)mechanism;
+    poplin_memory_user *user = take_user(context, name);
+    if (user == NULL) {
         (void)poplin_server_refuse(server, request, POPLIN_ERR_AUTH, NULL);
+        return;
+    }
+    (void)poplin_server_secret(server, request, (poplin_slice){user->password, user->password_size});
+    poplin_memory_user_release(user);
+}
+
+/* The time that this takes depends on the sizes, not on where they differ. */
+static bool is_same(poplin_slice shown, const char *kept, size_t size) {
+    size_t difference = shown.size ^ size;
+    for (size_t i = 0; i < shown.size && i < size; i++)
+        difference |= (unsigned char)(shown.data[i] ^ kept[i]);
+    return difference == 0 && size > 0;
+}
+
+/* One owner more of who has this token and, where one is given, this name; all are looked at. NULL: nobody. */
+static poplin_memory_user *take_user_by_token(poplin_memory *memory, poplin_slice name, poplin_slice shown) {
+    poplin_memory_user *found = NULL;
+    poplin_memory_lock(memory);
+    const poplin_memory_user *named = name.data == NULL ? NULL : poplin_memory_find(memory, name);
+    for (size_t i = 0; i < memory->count; i++) {
+        poplin_memory_user *user = memory->users[i];
+        if (is_same(shown, user->token, user->token_size) && (name.data == NULL || user == named))
+            found = user;
+    }
+    if (found != NULL)
+        atomic_fetch_add_explicit(&found->references, 1, memory_order_relaxed);
+    poplin_memory_unlock(memory);
+    return found;
+}
+
+static void token(void *context, poplin_server *server, poplin_request request, poplin_slice name, poplin_slice shown) {
+    poplin_memory_user *user = take_user_by_token(context, name, shown);
+    if (user == NULL) {
+        (void)poplin_server_refuse(server, request, POPLIN_ERR_AUTH, NULL);
+        return;
+    }
+    (void)poplin_server_accept_as(server, request, (poplin_slice){user->name, user->name_size});
+    poplin_memory_user_release(user);
 }
 
 static void free_opened(opened *maildrop) {
@@ -71,7 +102,8 @@ static poplin_listing *listings_of(const poplin_memory_list *list) {
     poplin_listing *listings = malloc((list->count + 1) * sizeof *listings);
     for (size_t i = 0; listings != NULL && i < list->count; i++) {
         const poplin_stored *message = list->messages[i];
-        listings[i] = (poplin_listing){{message->unique_id, strlen(message->unique_id)}, message->octets};
+        listings[i] =
+            (poplin_listing){{message->unique_id, strlen(message->unique_id)}, message->octets, message->utf8};
     }
     return listings;
 }
@@ -131,8 +163,15 @@ static void close_maildrop(void *context, void *maildrop, const poplin_session_e
 }
 
 static const poplin_backend backend = {
-    .check = check, .maildrop = maildrop, .body = body, .commit = commit, .close = close_maildrop};
+    .secret = secret, .maildrop = maildrop, .body = body, .commit = commit, .close = close_maildrop};
+
+static const poplin_backend token_backend = {
+    .secret = secret, .token = token, .maildrop = maildrop, .body = body, .commit = commit, .close = close_maildrop};
 
 const poplin_backend *poplin_memory_backend(void) {
     return &backend;
+}
+
+const poplin_backend *poplin_memory_token_backend(void) {
+    return &token_backend;
 }

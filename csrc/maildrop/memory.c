@@ -36,6 +36,19 @@ static uint64_t octets_as_sent(const char *data, size_t size) {
     return counter.octets;
 }
 
+/* Whether anything before the first empty line is not ASCII. */
+static bool has_utf8_header(const char *data, size_t size) {
+    bool line_is_empty = true;
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)data[i] >= 0x80)
+            return true;
+        if (data[i] == '\n' && line_is_empty)
+            return false;
+        line_is_empty = data[i] == '\n' || (data[i] == '\r' && line_is_empty);
+    }
+    return false;
+}
+
 poplin_stored *poplin_stored_new(const void *data, size_t size) {
     if (size > SIZE_MAX - sizeof(poplin_stored))
         return NULL;
@@ -49,6 +62,7 @@ poplin_stored *poplin_stored_new(const void *data, size_t size) {
     if (size > 0)
         memcpy(message->data, data, size);
     message->octets = octets_as_sent(message->data, size);
+    message->utf8 = has_utf8_header(message->data, size);
     return message;
 }
 
@@ -91,15 +105,20 @@ poplin_memory_user *poplin_memory_find(const poplin_memory *memory, poplin_slice
     return found ? memory->users[place] : NULL;
 }
 
+static void free_secret(char *secret, size_t size) {
+    if (secret != NULL)
+        poplin_wipe(secret, size);
+    free(secret);
+}
+
 void poplin_memory_user_release(poplin_memory_user *user) {
     if (atomic_fetch_sub_explicit(&user->references, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < user->count; i++)
         poplin_stored_release(user->messages[i]);
     free(user->messages);
-    if (user->password != NULL)
-        poplin_wipe(user->password, user->password_size);
-    free(user->password);
+    free_secret(user->password, user->password_size);
+    free_secret(user->token, user->token_size);
     free(user->name);
     free(user);
 }
@@ -184,6 +203,23 @@ int poplin_memory_add_user(poplin_memory *memory, poplin_slice name, poplin_slic
     if (status != POPLIN_OK)
         poplin_memory_user_release(user);
     return status;
+}
+
+int poplin_memory_set_token(poplin_memory *memory, poplin_slice name, poplin_slice token) {
+    char *copy = token.data == NULL ? NULL : copy_of(token);
+    if (token.data != NULL && copy == NULL)
+        return POPLIN_ERR_NOMEM;
+    poplin_memory_lock(memory);
+    poplin_memory_user *user = poplin_memory_find(memory, name);
+    char *gone = user == NULL ? copy : user->token;
+    size_t gone_size = user == NULL ? token.size : user->token_size;
+    if (user != NULL) {
+        user->token = copy;
+        user->token_size = token.size;
+    }
+    poplin_memory_unlock(memory);
+    free_secret(gone, gone_size);
+    return user == NULL ? POPLIN_ERR_REFUSED : POPLIN_OK;
 }
 
 /* With the lock held. NULL: there is none of this name. */

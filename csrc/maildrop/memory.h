@@ -20,6 +20,7 @@
 typedef struct poplin_stored {
     atomic_size_t references;
     bool removed; /* the user's list no longer holds it. Under the lock */
+    bool utf8; /* the header is not plain ASCII */
     uint64_t octets;
     size_t size;
     char unique_id[POPLIN_UNIQUE_ID_MAX + 1];
@@ -33,6 +34,8 @@ typedef struct poplin_memory_user {
     size_t name_size;
     char *password;
     size_t password_size;
+    char *token; /* or NULL. Under the lock */
+    size_t token_size;
     poplin_stored **messages; /* in the order of delivery */
     size_t count;
     size_t capacity;
