@@ -12,6 +12,8 @@
 
 #include "wire/buffer.h"
 
+enum { LARGEST_REPLY = 2048 }; /* a challenge of SCRAM with the longest nonce */
+
 struct host_message {
     const char *unique_id;
     const char *text; /* NULL: the host refuses to read it */
@@ -23,15 +25,21 @@ struct host {
     poplin_session_config config;
     const struct host_message *messages;
     size_t count;
-    size_t piece;        /* octets of a message lent at a time; 0: all at once */
-    bool late;           /* answers only when next has answered WAITING */
-    size_t drain;        /* octets of output taken at a time; 0: all there is */
-    const char *broken;  /* the unique-id of a message that fails after its first piece */
-    int check_status;    /* POPLIN_OK, or what CHECK is refused with */
-    int maildrop_status; /* the same for MAILDROP */
-    int commit_status;   /* the same for COMMIT */
-    const char *words;   /* told with a refusal */
-    bool no_answer;      /* leaves every question open */
+    size_t piece;                  /* octets of a message lent at a time; 0: all at once */
+    bool late;                     /* answers only when next has answered WAITING */
+    size_t drain;                  /* octets of output taken at a time; 0: all there is */
+    const char *broken;            /* the unique-id of a message that fails after its first piece */
+    const char *password;          /* what SECRET is answered with */
+    const poplin_scram_keys *keys; /* the same, where they are not NULL */
+    const char *as;                /* whom CHECK and TOKEN are accepted as; NULL: as whom they name */
+    enum poplin_code code;         /* refused with this, where it is not NONE */
+    bool holds_delays;             /* leaves each DELAY open */
+    int check_status;              /* POPLIN_OK, or what CHECK, SECRET and TOKEN are refused with */
+    int maildrop_status;           /* the same for MAILDROP */
+    int commit_status;             /* the same for COMMIT */
+    int unreadable;                /* what a message that cannot be read is refused with; 0: TEMPORARY */
+    const char *words;             /* told with a refusal */
+    bool no_answer;                /* leaves every question open */
     void (*heed)(struct host *host, const poplin_session_line *line); /* watched: hears each line; or NULL */
 
     poplin_session_event asked; /* the last question */
@@ -51,9 +59,9 @@ static const struct host_message two_messages[] = {
     {"two", "Subject: 2\n\n.dot\n..\n.\nend", POPLIN_OCTETS_UNKNOWN},
 };
 
-/* A protected link, anybody may log in, and two messages. */
+/* A protected link, anybody may log in (whose password is "secret", where that is asked), and two messages. */
 static inline void host_init(struct host *host) {
-    *host = (struct host){.messages = two_messages, .count = COUNT_OF(two_messages)};
+    *host = (struct host){.messages = two_messages, .count = COUNT_OF(two_messages), .password = "secret"};
     poplin_session_config_init(&host->config);
     host->config.link_protected = true;
 }
@@ -83,16 +91,20 @@ static inline void append(poplin_buffer *buffer, const char *data, size_t size) 
 }
 
 static inline void note_event(struct host *host, const poplin_session_event *event) {
-    static const char *const names[] = {"CHECK",     "MAILDROP", "BODY",    "BODY_DONE", "COMMIT",
-                                        "START_TLS", "MISMATCH", "COMMAND", "REPLIED",   "CLOSED"};
-    char line[4096];
+    static const char *const names[] = {"CHECK",  "SECRET",    "TOKEN",    "DELAY",   "MAILDROP", "BODY",  "BODY_DONE",
+                                        "COMMIT", "START_TLS", "MISMATCH", "COMMAND", "REPLIED",  "CLOSED"};
+    const poplin_slice shown = event->kind == POPLIN_SESSION_CHECK ? event->password : event->token;
+    char line[16384];
     int size = snprintf(line, sizeof line, "%s", names[event->kind]);
 
     if (event->user.size > 0)
         size += snprintf(line + size, sizeof line - (size_t)size, " %.*s", (int)event->user.size, event->user.data);
-    if (event->kind == POPLIN_SESSION_CHECK)
-        size += snprintf(line + size, sizeof line - (size_t)size, " %.*s %s", (int)event->password.size,
-                         event->password.data, event->mechanism);
+    if (shown.size > 0)
+        size += snprintf(line + size, sizeof line - (size_t)size, " %.*s", (int)shown.size, shown.data);
+    if (event->kind == POPLIN_SESSION_DELAY)
+        size += snprintf(line + size, sizeof line - (size_t)size, " %u", event->failures);
+    if (event->mechanism != NULL && event->kind != POPLIN_SESSION_MAILDROP)
+        size += snprintf(line + size, sizeof line - (size_t)size, " %s", event->mechanism);
     if (event->unique_id.size > 0)
         size += snprintf(line + size, sizeof line - (size_t)size, " %.*s", (int)event->unique_id.size,
                          event->unique_id.data);
@@ -114,7 +126,11 @@ static inline void open_maildrop(struct host *host, uint64_t question) {
     for (size_t i = 0; i < host->count; i++) {
         const struct host_message *message = &host->messages[i];
 
-        listings[i] = (poplin_listing){{message->unique_id, strlen(message->unique_id)}, message->octets};
+        listings[i] = (poplin_listing){
+            .unique_id = {message->unique_id, strlen(message->unique_id)},
+            .octets = message->octets,
+            .utf8 = message->text != NULL && strchr(message->text, '\xC3') != NULL,
+        };
     }
     assert_int_equal(poplin_session_open(host->session, question, listings, host->count, NULL), POPLIN_OK);
 }
@@ -126,7 +142,9 @@ static inline void lend_piece(struct host *host, uint64_t question, size_t index
 
     give_up(host);
     if (message->text == NULL || broken) {
-        assert_int_equal(poplin_session_refuse(host->session, question, POPLIN_ERR_TEMPORARY, host->words), POPLIN_OK);
+        int status = host->unreadable != 0 ? host->unreadable : POPLIN_ERR_TEMPORARY;
+
+        assert_int_equal(poplin_session_refuse(host->session, question, status, host->words), POPLIN_OK);
         return;
     }
     size_t left = strlen(message->text) - host->given,
@@ -144,16 +162,34 @@ static inline void lend_piece(struct host *host, uint64_t question, size_t index
 }
 
 static inline int answer_with(struct host *host, uint64_t question, int status) {
-    return status == POPLIN_OK ? poplin_session_accept(host->session, question)
-                               : poplin_session_refuse(host->session, question, status, host->words);
+    if (status == POPLIN_OK)
+        return poplin_session_accept(host->session, question);
+    return host->code != POPLIN_CODE_NONE ? poplin_session_refuse_with(host->session, question, host->code, host->words)
+                                          : poplin_session_refuse(host->session, question, status, host->words);
+}
+
+/* Answers whoever asks about a login. */
+static inline int answer_login(struct host *host, const poplin_session_event *asked) {
+    if (host->check_status != POPLIN_OK)
+        return answer_with(host, asked->question, host->check_status);
+    if (asked->kind == POPLIN_SESSION_SECRET)
+        return host->keys != NULL ? poplin_session_keys(host->session, asked->question, host->keys)
+                                  : poplin_session_secret(host->session, asked->question,
+                                                          (poplin_slice){host->password, strlen(host->password)});
+    if (host->as != NULL)
+        return poplin_session_accept_as(host->session, asked->question, (poplin_slice){host->as, strlen(host->as)});
+    return poplin_session_accept(host->session, asked->question);
 }
 
 static inline void answer(struct host *host) {
     const poplin_session_event *asked = &host->asked;
 
     host->open = false;
-    if (asked->kind == POPLIN_SESSION_CHECK)
-        assert_int_equal(answer_with(host, asked->question, host->check_status), POPLIN_OK);
+    if (asked->kind == POPLIN_SESSION_CHECK || asked->kind == POPLIN_SESSION_SECRET ||
+        asked->kind == POPLIN_SESSION_TOKEN)
+        assert_int_equal(answer_login(host, asked), POPLIN_OK);
+    else if (asked->kind == POPLIN_SESSION_DELAY)
+        assert_int_equal(poplin_session_accept(host->session, asked->question), POPLIN_OK);
     else if (asked->kind == POPLIN_SESSION_COMMIT)
         assert_int_equal(answer_with(host, asked->question, host->commit_status), POPLIN_OK);
     else if (asked->kind == POPLIN_SESSION_BODY)
@@ -172,7 +208,7 @@ static inline bool take_output(struct host *host) {
     poplin_session_output(host->session, &data, &size);
     if (size == 0)
         return false;
-    assert_in_range(size, 1, host->config.max_output + 512); /* what is kept is bounded, whatever is asked */
+    assert_in_range(size, 1, host->config.max_output + LARGEST_REPLY); /* what is kept is bounded, whatever is asked */
     if (host->drain > 0 && host->drain < size)
         size = host->drain;
     append(&host->output, data, size);
@@ -210,12 +246,15 @@ static inline void take_event(struct host *host, const poplin_session_event *eve
         note_event(host, event);
     switch (event->kind) {
     case POPLIN_SESSION_CHECK:
+    case POPLIN_SESSION_SECRET:
+    case POPLIN_SESSION_TOKEN:
+    case POPLIN_SESSION_DELAY:
     case POPLIN_SESSION_MAILDROP:
     case POPLIN_SESSION_BODY:
     case POPLIN_SESSION_COMMIT:
         assert_true(event->question > host->asked.question);
         host->asked = *event;
-        host->open = !host->no_answer;
+        host->open = !host->no_answer && !(host->holds_delays && event->kind == POPLIN_SESSION_DELAY);
         if (host->open && !host->late)
             answer(host);
         break;

@@ -164,7 +164,7 @@ static void client_tells_that_memory_ran_out(void **state) {
 /* ---- the session ---- */
 
 static int answer(poplin_session *session, const poplin_session_event *event) {
-    static const poplin_listing listings[] = {{{"a", 1}, 3}, {{"b", 1}, POPLIN_OCTETS_UNKNOWN}};
+    static const poplin_listing listings[] = {{{"a", 1}, 3, false}, {{"b", 1}, POPLIN_OCTETS_UNKNOWN, false}};
 
     switch (event->kind) {
     case POPLIN_SESSION_CHECK:

@@ -5,7 +5,7 @@
 
 /* ---- the greeting ---- */
 
-/* holds: POP-GRT-6 B, T-STLS-10 C */
+/* holds: POP-GRT-6 B, T-STLS-10 C, POP-GRT-3 C */
 static void greeting_never_means_a_login(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -351,6 +351,7 @@ static void only_crlf_dot_crlf_ends_a_body(void **state) {
     hang_up(talk);
 }
 
+/* holds: POP-ML-1 C */
 static void empty_body_is_a_body(void **state) {
     (void)state;
     conversation *talk = transaction("");
@@ -376,7 +377,7 @@ static void body_slices_lie_in_the_lent_octets(void **state) {
     hang_up(talk);
 }
 
-/* holds: T-NUM-5 C, POP-RETR-2 C */
+/* holds: T-NUM-5 C, POP-RETR-2 C, POP-GEN-13 C */
 static void announced_octets_are_decoration(void **state) {
     (void)state;
     conversation *talk = transaction("");
@@ -388,7 +389,7 @@ static void announced_octets_are_decoration(void **state) {
 
 /* ---- limits ---- */
 
-/* holds: T-FRM-1 C, POP-GEN-12 C */
+/* holds: T-FRM-1 C, POP-GEN-12 C, LIM-2 C */
 static void status_lines_have_a_limit(void **state) {
     (void)state;
     for (int strict = 0; strict <= 1; strict++) {
@@ -408,7 +409,7 @@ static void status_lines_have_a_limit(void **state) {
     }
 }
 
-/* holds: T-FRM-3 C, T-UID-1 C */
+/* holds: T-FRM-3 C, LIM-5 C, LIM-6 C */
 static void listings_have_limits(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -451,7 +452,7 @@ static void listing_of_every_number_up_to_the_limit_fits(void **state) {
     hang_up(talk);
 }
 
-/* holds: T-FRM-3 C, T-FRM-2 C */
+/* holds: T-FRM-3 C, T-FRM-2 C, LIM-7 C */
 static void messages_have_a_limit(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -473,7 +474,7 @@ static void messages_have_a_limit(void **state) {
     hang_up(talk);
 }
 
-/* holds: T-TXT-2 C */
+/* holds: T-TXT-2 C, LIM-8 C */
 static void capabilities_have_a_limit(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -529,7 +530,7 @@ static void capabilities_are_kept_as_announced(void **state) {
 
 /* ---- what the host may ask ---- */
 
-/* holds: T-API-3 B, POP-GEN-19 B */
+/* holds: T-API-3 B, POP-GEN-19 B, POP-ST-6 C */
 static void commands_out_of_place_are_refused(void **state) {
     (void)state;
     conversation *talk = transaction("");

@@ -66,7 +66,7 @@ static void wrong_secret_is_refused(void **state) {
     }
 }
 
-/* holds: SASL-LOGIN-1 C, VEC-LOGIN-1 C, VEC-CRAM-1 C */
+/* holds: VEC-LOGIN-1 C, VEC-CRAM-1 C, POP-AUTH-9 C */
 static void vectors_of_mechanisms_where_the_server_begins(void **state) {
     (void)state;
     static const poplin_credentials tim = {.user = {"tim", 3}, .password = {"tanstaaftanstaaf", 16}};
@@ -172,7 +172,7 @@ static void ok_before_the_end_fails(void **state) {
         }
 }
 
-/* holds: T-SASL-8 C, POP-AUTH-12 C, T-SASL-9 C */
+/* holds: T-SASL-8 C, POP-AUTH-12 C, LIM-4 C */
 static void challenges_without_end_are_cancelled(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(mechanisms); i++) {

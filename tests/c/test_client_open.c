@@ -93,7 +93,7 @@ static void user_and_pass_one_after_the_other(void **state) {
     hang_up(talk);
 }
 
-/* holds: POP-GEN-21 C, POP-CAPA-2 C */
+/* holds: POP-GEN-21 C, POP-CAPA-2 C, POP-AUTH-2 C */
 static void server_without_capa_is_asked_by_user(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -176,7 +176,7 @@ static void refused_login_leaves_the_session(void **state) {
     }
 }
 
-/* holds: POP-GEN-17 C */
+/* holds: POP-GEN-17 C, POP-USER-1 C */
 static void refused_user_is_a_refused_login(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -264,7 +264,7 @@ static void impossible_answers_to_auth_fail(void **state) {
     }
 }
 
-/* holds: T-SASL-5 B */
+/* holds: T-SASL-5 B, LIM-3 C */
 static void endless_challenge_fails(void **state) {
     (void)state;
     poplin_client_config config = protected_config();
@@ -456,7 +456,7 @@ static void implicit_tls_comes_before_any_input(void **state) {
 
 /* ---- policy and secrets ---- */
 
-/* holds: POP-TLS-17 B, T-SASL-12 C, POP-TLS-20 B */
+/* holds: POP-TLS-17 B, POP-TLS-20 B, SASL-PLAIN-3 C */
 static void passwords_go_in_clear_only_by_name(void **state) {
     (void)state;
     poplin_client_config config = config_with(POPLIN_TLS_NEVER);

@@ -38,7 +38,7 @@ static void assert_answer(conversation *talk, poplin_slice reply, int status, co
     assert_int_equal(poplin_client_next(talk->client, &event), POPLIN_NEED_INPUT);
 }
 
-/* holds: T-OAU-1 C, SASL-OAB-3 C, SASL-XOA-2 C */
+/* holds: SASL-OAB-3 C, SASL-XOA-2 C, POP-AUTH-11 C */
 static void refusal_is_answered_once_and_told(void **state) {
     (void)state;
     static const struct {

@@ -64,6 +64,7 @@ static void window_of_commands_is_refilled_at_half_in_one_piece(void **state) {
     hang_up(talk);
 }
 
+/* holds: LIM-9 C */
 static void window_of_octets(void **state) {
     (void)state;
     poplin_client_config config = window(100, 1000);

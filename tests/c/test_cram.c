@@ -21,7 +21,7 @@ static const struct {
     {{long_key, 79}, "tim f1bb459eff2dcda64c0a8b408571ddef"},
 };
 
-/* holds: SASL-CRAM-1 C, VEC-CRAM-1 C, VEC-CRAM-2 C */
+/* holds: VEC-CRAM-2 C, VEC-CRAM-3 C, T-SASL-13 C */
 static void client_answers_the_vectors(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(vectors); i++) {
@@ -36,7 +36,7 @@ static void client_answers_the_vectors(void **state) {
     }
 }
 
-/* holds: SASL-CRAM-1 S, VEC-CRAM-1 S, VEC-CRAM-2 S */
+/* holds: VEC-CRAM-1 S, VEC-CRAM-2 S, VEC-CRAM-3 S */
 static void server_takes_the_vectors(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(vectors); i++) {

@@ -6,6 +6,7 @@
 #include "linked.h"
 #include "still_clock.h"
 
+/* holds: LIM-11 C */
 static void a_silent_server_is_timed_out_while_somebody_waits(void **state) {
     struct linked *linked = *state;
     poplin_client_event event;
@@ -91,6 +92,7 @@ static void a_mute_port_may_want_tls(void **state) {
     assert_string_equal(poplin_link_error(linked->link)->doing, "waiting for the greeting");
 }
 
+/* holds: POP-TMO-5 C */
 static void connecting_has_a_deadline_for_all_addresses(void **state) {
     struct linked *linked = *state;
     struct sockaddr_in address = {.sin_family = AF_INET};

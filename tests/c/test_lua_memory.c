@@ -11,7 +11,7 @@
 
 int luaopen_poplin_core(lua_State *L);
 
-enum { KINDS = 4 }; /* of servers that the script plays with */
+enum { KINDS = 5 }; /* of servers that the script plays with */
 
 typedef struct limited_heap {
     size_t allocations; /* counted where failing is not 0 */

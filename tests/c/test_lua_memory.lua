@@ -15,11 +15,17 @@ local backend = {
   password = function() return "secret" end,
   maildrop = function() return maildrop end,
 }
+local by_token = {
+  token = function(_, _, token) return token == "secret" and "alice" end,
+  login_failed = function(_, user, address) assert(user == "alice" and address == "127.0.0.1") end,
+  maildrop = backend.maildrop,
+}
 
-local function play(options)
+local function play(options, credential)
   local server <close> = assert(testing.Server(options))
+  credential = credential or "password"
   local function connect()
-    return assert(poplin.connect(server.url, { user = "alice", password = "secret", ca_pem = server.ca_pem }))
+    return assert(poplin.connect(server.url, { user = "alice", [credential] = "secret", ca_pem = server.ca_pem }))
   end
   if not options.backend then
     assert(server:deliver("alice", "one\n"))
@@ -53,4 +59,9 @@ return {
   function() play { users = users, background = true } end,
   function() play { users = users, certificate = certificate } end,
   function() play { backend = backend } end,
+  function()
+    local server <close> = assert(testing.Server { backend = by_token })
+    assert(not poplin.connect(server.url, { user = "alice", token = "guess" }))
+    play({ backend = by_token }, "token")
+  end,
 }

@@ -19,6 +19,7 @@ static int set_up_with(void **state, enum poplin_lock lock) {
     assert_int_equal(poplin_memory_add_user(fixture->memory, SLICE("alice"), SLICE("secret")), POPLIN_OK);
     poplin_server_config_init(&config);
     config.lock = lock;
+    config.failed_login_ms = 0;
     assert_int_equal(
         poplin_server_new(fixture->loop, &config, poplin_memory_backend(), fixture->memory, &fixture->server, NULL),
         POPLIN_OK);
@@ -84,6 +85,22 @@ static void test_wrong_password_and_unknown_user_answer_alike(void **state) {
         assert_string_equal(peer.line, first);
         raw_close(&peer);
     }
+}
+
+/* The memory tells passwords, so that SCRAM can be offered without anybody asking for it. */
+static void test_passwords_in_memory_make_scram_possible(void **state) {
+    struct fixture *fixture = *state;
+    struct raw peer;
+    bool offered = false;
+    dial(fixture, &peer);
+    raw_expect(&peer, "+OK");
+    raw_say(&peer, "CAPA\r\n");
+    for (const char *line = raw_line(&peer); strcmp(line, ".") != 0; line = raw_line(&peer))
+        offered |= strcmp(line, "SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN") == 0;
+    assert_true(offered);
+    raw_say(&peer, "AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPXg=\r\n"); /* n,,n=alice,r=x */
+    raw_expect(&peer, "+ ");
+    raw_close(&peer);
 }
 
 /* holds: POP-UIDL-1 S, POP-UIDL-2 S */
@@ -362,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_users_are_added_once_and_mail_goes_to_users_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_password_and_unknown_user_answer_alike, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_passwords_in_memory_make_scram_possible, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unique_ids_differ_and_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sizes_are_those_on_the_wire, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mail_delivered_during_a_session_is_for_the_next, set_up, tear_down),

@@ -47,6 +47,41 @@ static void test_what_is_asked_is_copied(void **state) {
     assert_memory_equal(question.password.data, "p\0ss", 4);
 }
 
+/* holds: T-USR-2 S */
+static void test_what_tokens_and_secrets_are_asked_about_is_copied(void **state) {
+    const poplin_backend *backend = poplin_questions_backend();
+    char user[] = "al\0ice", token[] = "a.token", address[] = "192.0.2.1";
+    poplin_question question;
+    backend->secret(*state, SERVER, 7, (poplin_slice){user, 6}, "SCRAM-SHA-256");
+    backend->token(*state, SERVER, 8, (poplin_slice){user, 6}, (poplin_slice){token, 7});
+    backend->token(*state, SERVER, 9, (poplin_slice){NULL, 0}, (poplin_slice){token, 7});
+    backend->login_failed(*state, (poplin_slice){user, 6}, address, "PLAIN");
+    memset(user, 'x', sizeof user);
+    memset(token, 'x', sizeof token);
+    memset(address, 'x', sizeof address);
+
+    assert_int_equal(poplin_questions_next(*state, &question), POPLIN_OK);
+    assert_int_equal(question.kind, POPLIN_QUESTION_SECRET);
+    assert_ptr_equal(question.server, SERVER);
+    assert_int_equal(question.request, 7);
+    assert_int_equal(question.user.size, 6);
+    assert_memory_equal(question.user.data, "al\0ice", 6);
+    assert_string_equal(question.mechanism, "SCRAM-SHA-256");
+    assert_int_equal(poplin_questions_next(*state, &question), POPLIN_OK);
+    assert_int_equal(question.kind, POPLIN_QUESTION_TOKEN);
+    assert_int_equal(question.request, 8);
+    assert_memory_equal(question.user.data, "al\0ice", 6);
+    assert_slice(question.token, "a.token");
+    assert_int_equal(poplin_questions_next(*state, &question), POPLIN_OK);
+    assert_int_equal(question.request, 9);
+    assert_null(question.user.data); /* the client named nobody, which is not the same as "" */
+    assert_int_equal(poplin_questions_next(*state, &question), POPLIN_OK);
+    assert_int_equal(question.kind, POPLIN_QUESTION_LOGIN_FAILED);
+    assert_memory_equal(question.user.data, "al\0ice", 6);
+    assert_string_equal(question.address, "192.0.2.1");
+    assert_string_equal(question.mechanism, "PLAIN");
+}
+
 static void test_questions_come_in_the_order_asked(void **state) {
     const poplin_backend *backend = poplin_questions_backend();
     poplin_slice ids[] = {SLICE("first"), SLICE("second")};
@@ -110,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_empty_queue_has_no_question, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_asked_is_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_tokens_and_secrets_are_asked_about_is_copied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_questions_come_in_the_order_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ends_and_problems_carry_their_error, set_up, tear_down),
     };

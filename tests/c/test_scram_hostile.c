@@ -29,7 +29,7 @@ static void assert_first_refused(const char *first) {
     assert_refused(SHA_256, poplin_slice_of(first), (poplin_slice){NULL, 0}, POPLIN_ERR_PROTOCOL);
 }
 
-/* holds: T-SCR-1 C, SASL-SCRAM-4 C */
+/* holds: T-SCR-1 C, SASL-SCRAM-4 C, LIM-12 C */
 static void iterations_out_of_range(void **state) {
     static const char *const rows[] = {
         LOW "i=0",          LOW "i=1",          LOW "i=4095",          LOW "i=04096", LOW "i=-1",
@@ -254,18 +254,27 @@ static void plus_needs_something_to_bind_to(void **state) {
 
 /* ---- hostile clients ---- */
 
-static void assert_malformed(poplin_sasl_server *server, poplin_slice message) {
+static void assert_fails(poplin_sasl_server *server, poplin_slice message, bool malformed) {
     poplin_sasl_turn turn;
 
     server_hears(server, message, POPLIN_SASL_FAILED, &turn);
-    assert_true(turn.malformed);
+    assert_int_equal(turn.malformed, malformed);
     assert_null(turn.user.data);
     assert_int_equal(poplin_sasl_server_step(server, SLICE(""), &turn), POPLIN_ERR_STATE);
     poplin_sasl_server_free(server);
 }
 
+static void assert_malformed(poplin_sasl_server *server, poplin_slice message) {
+    assert_fails(server, message, true);
+}
+
 static void assert_final_malformed(const struct vector *vector, const char *final) {
     assert_malformed(server_at_final(vector), poplin_slice_of(final));
+}
+
+/* Its c= is another's, which breaks no rule but may mean that somebody is between the two. */
+static void assert_final_refused(const struct vector *vector, const char *final) {
+    assert_fails(server_at_final(vector), poplin_slice_of(final), false);
 }
 
 /* holds: T-SCR-5 S, SASL-SCRAM-6 S, SASL-CB-2 S */
@@ -281,11 +290,13 @@ static void final_messages_of_elsewhere(void **state) {
     assert_int_equal(poplin_sasl_server_secret(later, SLICE("pencil"), &turn), POPLIN_OK);
     assert_malformed(later, poplin_slice_of(SHA_256->client_final));
     assert_final_malformed(SHA_256, "c=biws,r=" NONCE_2 ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
-    assert_final_malformed(SHA_256, UNSEEN->client_final);
-    assert_final_malformed(UNSEEN, SHA_256->client_final);
-    assert_final_malformed(PLUS, SHA_256->client_final);
-    assert_final_malformed(SHA_256, PLUS->client_final); /* n header, but p content */
-    assert_final_malformed(PLUS, END_POINT->client_final);
+    assert_final_refused(SHA_256, UNSEEN->client_final);
+    assert_final_refused(UNSEEN, SHA_256->client_final);
+    assert_final_refused(PLUS, SHA_256->client_final);
+    assert_final_refused(SHA_256, PLUS->client_final); /* n header, but p content */
+    assert_final_refused(PLUS, END_POINT->client_final);
+    assert_final_refused(SHA_256, "c=biwt,r=" NONCE_2 NONCE_2_SERVER ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    assert_final_refused(SHA_256, "c=biw=,r=" NONCE_2 NONCE_2_SERVER ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
 }
 
 /* holds: T-SCR-5 S, T-SCR-8 S */
@@ -299,7 +310,7 @@ static void another_channel(void **state) {
 
     server_hears(server, poplin_slice_of(PLUS->client_first), POPLIN_SASL_SECRET, &turn);
     assert_int_equal(poplin_sasl_server_secret(server, SLICE("pencil"), &turn), POPLIN_OK);
-    assert_malformed(server, poplin_slice_of(PLUS->client_final));
+    assert_fails(server, poplin_slice_of(PLUS->client_final), false);
 }
 
 /* holds: T-SCR-5 S, SASL-CB-2 S */
@@ -409,8 +420,6 @@ static void what_is_no_final_message_of_a_client(void **state) {
         "c=biws," NONCES "," PROOF "," PROOF,
         "c=biws," NONCES ",m=x," PROOF,
         "c=biws," NONCES ",c=biws," PROOF,
-        "c=biwt," NONCES "," PROOF,
-        "c=biw=," NONCES "," PROOF,
         "c=," NONCES "," PROOF,
         "c=biws," NONCES "x," PROOF,
         "c=biws," NONCES ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7And",

@@ -236,7 +236,7 @@ static void test_a_refused_maildrop_is_not_locked(void **state) {
             assert_int_equal(poplin_server_refuse(served->server, open, POPLIN_ERR_IN_USE, NULL), POPLIN_OK);
             raw_expect(&peer, "-ERR [IN-USE]");
         } else {
-            poplin_listing bad[] = {{SLICE("same"), 1}, {SLICE("same"), 1}};
+            poplin_listing bad[] = {{SLICE("same"), 1, false}, {SLICE("same"), 1, false}};
             assert_int_equal(poplin_server_open(served->server, open, &maildrop, bad, 2), POPLIN_ERR_PROTOCOL);
             raw_expect(&peer, "-ERR [SYS/TEMP]");
             (void)served_question(served, POPLIN_QUESTION_PROBLEM);

@@ -328,7 +328,7 @@ static void test_a_wrong_size_is_told_to_the_owner(void **state) {
     struct served *served = *state;
     struct raw raw;
     int maildrop;
-    poplin_listing listing = {SLICE("the-id"), 5};
+    poplin_listing listing = {SLICE("the-id"), 5, false};
     served_by_questions(served);
     served_dial(served, &raw);
     raw_say(&raw, "USER alice\r\nPASS secret\r\nRETR 1\r\n");
@@ -352,6 +352,15 @@ struct wilful {
     struct raw other;
     int closed;
 };
+
+/* A script's, but for what the test puts in: it is asked by CHECK only. */
+static struct wilful wilful_new(struct served *served) {
+    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    wilful.backend.secret = NULL;
+    wilful.backend.token = NULL;
+    wilful.backend.login_failed = NULL;
+    return wilful;
+}
 
 static void refuse_check(void *context, poplin_server *server, poplin_request request, poplin_slice user,
                          poplin_slice password) {
@@ -382,7 +391,7 @@ static void check_in_a_nested_step(void *context, poplin_server *server, poplin_
 
 static void test_a_callback_steps_its_own_loop(void **state) {
     struct served *served = *state;
-    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct wilful wilful = wilful_new(served);
     struct raw raw;
     wilful.backend.check = check_in_a_nested_step;
     served_start(served, &wilful.backend, &wilful);
@@ -411,7 +420,7 @@ static void accept_check(void *context, poplin_server *server, poplin_request re
 }
 
 static void open_two(void *context, poplin_server *server, poplin_request request, poplin_slice user) {
-    poplin_listing listings[] = {{SLICE("a"), 3}, {SLICE("b"), 3}};
+    poplin_listing listings[] = {{SLICE("a"), 3, false}, {SLICE("b"), 3, false}};
     (void)user;
     (void)poplin_server_open(server, request, context, listings, 2);
 }
@@ -452,7 +461,7 @@ static void test_a_callback_frees_the_server(void **state) {
     struct served *served = *state;
     static const char *const conversations[] = {"", "RETR 1\r\n", "DELE 1\r\nDELE 2\r\nQUIT\r\n", "QUIT\r\n"};
     for (size_t i = 0; i < COUNT_OF(conversations) + 1; i++) {
-        struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+        struct wilful wilful = wilful_new(served);
         struct raw raw;
         wilful.backend.check = i < COUNT_OF(conversations) ? accept_check : stop_in_check;
         wilful.backend.maildrop = open_two;
@@ -495,7 +504,7 @@ static void huge_body(void *context, poplin_server *server, poplin_request reque
 /* The session is just ending, and gives back what it had borrowed, when the server goes. */
 static void test_the_server_is_freed_while_a_session_ends(void **state) {
     struct served *served = *state;
-    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct wilful wilful = wilful_new(served);
     struct raw raw;
     wilful.backend.check = accept_check;
     wilful.backend.maildrop = open_two;
@@ -524,7 +533,7 @@ static void close_and_step(void *context, void *maildrop, const poplin_session_e
 /* holds: T-API-1 S */
 static void test_a_close_steps_the_loop_while_the_server_is_freed(void **state) {
     struct served *served = *state;
-    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct wilful wilful = wilful_new(served);
     wilful.backend.check = accept_check;
     wilful.backend.maildrop = open_two;
     wilful.backend.close = close_and_step;
@@ -572,7 +581,7 @@ static void pieces_done_before_the_close(void *context, void *maildrop, void *pi
 /* The last piece comes back, then the pieces, then the maildrop, all of it before the server is freed. */
 static void test_the_server_is_freed_when_a_piece_comes_back(void **state) {
     struct served *served = *state;
-    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct wilful wilful = wilful_new(served);
     struct raw raw;
     wilful.backend.check = accept_check;
     wilful.backend.maildrop = open_two;
@@ -593,7 +602,7 @@ static void test_the_server_is_freed_when_a_piece_comes_back(void **state) {
 /* The client goes before the first piece came: the session ends on its own, and the pieces go first. */
 static void test_the_server_is_freed_when_the_pieces_go(void **state) {
     struct served *served = *state;
-    struct wilful wilful = {.served = served, .backend = *poplin_questions_backend()};
+    struct wilful wilful = wilful_new(served);
     struct unix_address address;
     struct raw raw;
     wilful.backend.check = accept_check;

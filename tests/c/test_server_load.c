@@ -3,6 +3,7 @@
  */
 #include "served.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -230,6 +231,100 @@ static void test_a_client_that_does_not_read_is_not_read(void **state) {
     raw_close(&peer);
 }
 
+/* ---- logins ---- */
+
+/* A guess in each way that a password can be shown or proved, with what the server says to it. */
+static const struct guess {
+    const char *said;
+    size_t lines;
+} guesses[] = {
+    {"USER alice\r\nPASS wrong\r\n", 2},
+    {"USER nobody\r\nPASS wrong\r\n", 2},
+    {"AUTH PLAIN AGFsaWNlAHdyb25n\r\n", 1},
+    {"AUTH LOGIN\r\nbm9ib2R5\r\nd3Jvbmc=\r\n", 3},
+    {"AUTH CRAM-MD5\r\nYWxpY2UgMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\r\n", 2},
+    {"APOP alice 0123456789abcdef0123456789abcdef\r\n", 1},
+};
+
+/* Three guesses, the last of which ends the session; or one, and the client is gone before it is judged or told. */
+static void guess(struct served *served, size_t number) {
+    const struct guess *made = &guesses[number % COUNT_OF(guesses)];
+    bool stays = number % 5 < 3;
+    struct raw raw;
+    served_dial(served, &raw);
+    raw_expect(&raw, "+OK");
+    for (size_t i = 0; i < (stays ? 3 : 1); i++)
+        raw_say(&raw, made->said);
+    for (size_t i = 0; stays && i < 3 * made->lines; i++)
+        raw_expect(&raw, (i + 1) % made->lines == 0 ? "-ERR [AUTH]" : "+");
+    if (stays)
+        raw_expect_closed(&raw);
+    if (number % 5 == 3)
+        raw_reset(&raw);
+    else
+        raw_close(&raw);
+    served_until_sessions(served, 0);
+    raw_settle(served->loop);
+}
+
+static size_t count_descriptors(void) {
+    size_t open = 0;
+    for (int i = 0; i < 4096; i++)
+        open += fcntl(i, F_GETFD) >= 0;
+    return open;
+}
+
+/* holds: T-BRU-1 S, T-SASL-9 S */
+static void test_ten_thousand_failed_logins_leave_nothing(void **state) {
+    struct served *served = *state;
+    enum { CLIENTS = 5000, OCTETS_EACH = 12 };
+    served->config.session.mechanisms = "USER APOP PLAIN LOGIN CRAM-MD5";
+    served->config.session.allow_cleartext = true;
+    served->config.loopback_protected = false; /* so that the address is kept, too */
+    served_from_memory(served, 0);
+    for (size_t i = 0; i < COUNT_OF(guesses) * 5; i++)
+        guess(served, i);
+    size_t heap = heap_in_use(), descriptors = count_descriptors();
+    for (size_t i = 0; i < CLIENTS; i++)
+        guess(served, i);
+    assert_true(heap_in_use() <= heap + (size_t)CLIENTS * OCTETS_EACH); /* what the allocator holds in reserve */
+    assert_int_equal(count_descriptors(), descriptors);
+}
+
+/*
+ * Ten million octets where a response belongs: little of it is kept, and others are served meanwhile.
+ * holds: T-SASL-4 S, T-SASL-5 S, T-SCR-6 S
+ */
+static void test_a_response_without_end(void **state) {
+    struct served *served = *state;
+    enum { PIECE = 65536, PIECES = 160, OCTETS = 1 << 20 };
+    static const char *const beginnings[] = {"AUTH PLAIN\r\n", "AUTH PLAIN ", "AUTH SCRAM-SHA-256 biwsbj1h",
+                                             "AUTH SCRAM-SHA-256\r\nbiwsbj1h"};
+    static char piece[PIECE];
+    struct raw flood, other;
+    memset(piece, 'A', sizeof piece);
+    served_from_memory(served, 0);
+    served_dial(served, &other);
+    raw_expect(&other, "+OK");
+    for (size_t i = 0; i < COUNT_OF(beginnings); i++) {
+        served_dial(served, &flood);
+        raw_expect(&flood, "+OK");
+        raw_say(&flood, beginnings[i]);
+        size_t heap = heap_in_use();
+        for (size_t sent = 0; sent < PIECES; sent++) {
+            raw_send(&flood, piece, sizeof piece);
+            raw_say(&other, "CAPA\r\n");
+            raw_expect(&other, "+OK");
+            (void)raw_skip_lines(&other);
+            assert_true(heap_in_use() <= heap + OCTETS);
+        }
+        raw_settle(served->loop);
+        assert_int_equal(poplin_server_sessions(served->server), 1);
+        raw_close(&flood);
+    }
+    raw_close(&other);
+}
+
 /* Each is answered inside the backend's function: a call deeper for each would be too deep. */
 static void test_answers_at_once_need_no_stack(void **state) {
     struct served *served = *state;
@@ -267,6 +362,8 @@ int main(void) {
         SERVED_TEST(test_without_descriptors_accepting_pauses),
         SERVED_TEST(test_a_flood_does_not_starve_others),
         SERVED_TEST(test_a_client_that_does_not_read_is_not_read),
+        SERVED_TEST(test_ten_thousand_failed_logins_leave_nothing),
+        SERVED_TEST(test_a_response_without_end),
         SERVED_TEST(test_answers_at_once_need_no_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,10 @@
 #define PASSWORD "correct-horse-battery"
 #define ENCODED "AGFsaWNlAGNvcnJlY3QtaG9yc2UtYmF0dGVyeQ==" /* alice's, by PLAIN */
 
+#define SECRET "another-horse-and-battery" /* the owner's */
+#define TOKEN "ya29.token-of-alice"
+#define ENCODED_TOKEN "dXNlcj1hbGljZQFhdXRoPUJlYXJlciB5YTI5LnRva2VuLW9mLWFsaWNlAQE=" /* by XOAUTH2 */
+
 static const char *const logins[] = {
     "USER alice\r\nPASS " PASSWORD "\r\n",
     "AUTH PLAIN " ENCODED "\r\n",
@@ -121,8 +125,85 @@ static void test_password_of_a_client_that_goes_is_forgotten(void **state) {
 
     raw_reset(&raw);
     assert_int_equal(poplin_server_refuse(served->server, check, POPLIN_ERR_AUTH, NULL), POPLIN_OK);
+    (void)served_question(served, POPLIN_QUESTION_LOGIN_FAILED);
     served_until_sessions(served, 0);
     served_no_question(served);
+    heap_assert_clean();
+}
+
+/* What the owner answers with is forgotten as well. */
+static void answer_with_secret(struct served *served, struct raw *raw, const char *said, bool good) {
+    int maildrop;
+
+    dial(served, raw);
+    raw_say(raw, said);
+    poplin_request request = served_question(served, POPLIN_QUESTION_SECRET);
+
+    assert_int_equal(poplin_server_secret(served->server, request, good ? SLICE(PASSWORD) : SLICE(SECRET)), POPLIN_OK);
+    if (good) {
+        request = served_question(served, POPLIN_QUESTION_MAILDROP);
+        assert_int_equal(poplin_server_open(served->server, request, &maildrop, NULL, 0), POPLIN_OK);
+    }
+    pass_over_until(raw, good ? "+OK 0" : "-ERR [AUTH]");
+}
+
+/* holds: T-SEC-2 B */
+static void test_secrets_of_the_owner_are_forgotten(void **state) {
+    struct served *served = *state;
+    struct raw raw;
+
+    served->config.session.asks = POPLIN_ASK_SECRET;
+    served_by_questions(served);
+    heap_look_for(PASSWORD, SECRET, ENCODED);
+    for (size_t i = 0; i < COUNT_OF(logins); i++)
+        for (int good = 0; good < 2; good++) {
+            answer_with_secret(served, &raw, logins[i], good);
+            raw_settle(served->loop);
+            heap_assert_clean();
+            raw_close(&raw);
+            served_until_sessions(served, 0);
+            if (good)
+                (void)served_question(served, POPLIN_QUESTION_CLOSE);
+        }
+    served_no_question(served);
+    heap_assert_clean();
+}
+
+/* holds: T-SEC-2 B, T-SEC-1 S */
+static void test_tokens_are_forgotten(void **state) {
+    struct served *served = *state;
+    struct raw raw;
+
+    served->config.session.asks = POPLIN_ASK_TOKEN;
+    served_by_questions(served);
+    heap_look_for(TOKEN, ENCODED_TOKEN, NULL);
+    dial(served, &raw);
+    raw_say(&raw, "AUTH XOAUTH2 " ENCODED_TOKEN "\r\n");
+    poplin_request request = served_question(served, POPLIN_QUESTION_TOKEN);
+
+    assert_true(heap_shows(served->question.token.data, served->question.token.size));
+    assert_int_equal(poplin_server_refuse(served->server, request, POPLIN_ERR_AUTH, NULL), POPLIN_OK);
+    raw_expect(&raw, "+ ");
+    raw_say(&raw, "\r\n");
+    raw_expect(&raw, "-ERR [AUTH]");
+    (void)served_question(served, POPLIN_QUESTION_LOGIN_FAILED);
+    served_no_question(served);
+    heap_assert_clean();
+    raw_close(&raw);
+}
+
+/* The server's own secret ends with it; each session has had a copy. */
+static void test_the_pepper_is_forgotten_at_the_end(void **state) {
+    struct served *served = *state;
+    struct raw raw;
+
+    served->config.session.pepper = SLICE("pepper-and-salt");
+    heap_look_for("pepper-and-salt", NULL, NULL);
+    served_by_questions(served);
+    dial(served, &raw);
+    raw_close(&raw);
+    served_until_sessions(served, 0);
+    served_stop(served);
     heap_assert_clean();
 }
 
@@ -201,6 +282,9 @@ int main(void) {
         SERVED_TEST(test_refused_passwords_are_forgotten_under_tls),
         SERVED_TEST(test_good_password_is_forgotten_when_the_login_is_over),
         SERVED_TEST(test_password_of_a_client_that_goes_is_forgotten),
+        SERVED_TEST(test_secrets_of_the_owner_are_forgotten),
+        SERVED_TEST(test_tokens_are_forgotten),
+        SERVED_TEST(test_the_pepper_is_forgotten_at_the_end),
         SERVED_TEST(test_answers_reach_the_user_that_was_asked_for),
         SERVED_TEST(test_no_answer_is_kept_for_the_next_login),
     };

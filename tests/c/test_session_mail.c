@@ -196,6 +196,23 @@ static void refused_measure_is_only_an_err(void **state) {
     expect(&h, "LIST\r\n", "+OK 1 messages\r\n1 8\r\n.\r\n");
 }
 
+/* holds: POP-STAT-1 S, POP-LIST-1 S */
+static void a_vanished_message_counts_as_empty(void **state) {
+    const struct host_message messages[] = {{"a", "1\n", POPLIN_OCTETS_UNKNOWN},
+                                            {"gone", NULL, POPLIN_OCTETS_UNKNOWN},
+                                            {"b", "22\n", POPLIN_OCTETS_UNKNOWN}};
+
+    (void)state;
+    h.messages = messages;
+    h.count = COUNT_OF(messages);
+    h.unreadable = POPLIN_ERR_REFUSED;
+    h.words = "it has vanished";
+    host_start_logged_in(&h);
+    expect(&h, "STAT\r\nLIST\r\n", "+OK 3 7\r\n+OK 3 messages\r\n1 3\r\n2 0\r\n3 4\r\n.\r\n");
+    assert_string_equal(host_events(&h), "BODY a\nBODY_DONE a\nBODY gone\nBODY b\nBODY_DONE b\n"); /* each once */
+    expect(&h, "RETR 2\r\nDELE 2\r\nSTAT\r\n", "-ERR it has vanished\r\n+OK message 2 marked\r\n+OK 2 7\r\n");
+}
+
 /* holds: T-API-1 S, T-API-4 S */
 static void answers_fit_one_open_question_only(void **state) {
     uint64_t question;
@@ -236,12 +253,12 @@ static int open_with(const poplin_listing *messages, size_t count, size_t *bad) 
 static void listing_that_is_wrong_is_refused_and_told(void **state) {
     char longest[72];
     const poplin_listing rows[][3] = {
-        {{SLICE("a"), 1}, {SLICE("b"), 1}, {SLICE("a"), 1}},
-        {{SLICE("a"), 1}, {SLICE("b"), 1}, {SLICE(""), 1}},
-        {{SLICE("a"), 1}, {SLICE("b"), 1}, {SLICE("x y"), 1}},
-        {{SLICE("a"), 1}, {SLICE("b"), 1}, {SLICE("x\xc3"), 1}},
-        {{SLICE("a"), 1}, {SLICE("b"), 1}, {{longest, 71}, 1}},
-        {{SLICE("a"), 1}, {SLICE("b"), 1}, {SLICE("c"), INT64_MAX}},
+        {{SLICE("a"), 1, false}, {SLICE("b"), 1, false}, {SLICE("a"), 1, false}},
+        {{SLICE("a"), 1, false}, {SLICE("b"), 1, false}, {SLICE(""), 1, false}},
+        {{SLICE("a"), 1, false}, {SLICE("b"), 1, false}, {SLICE("x y"), 1, false}},
+        {{SLICE("a"), 1, false}, {SLICE("b"), 1, false}, {SLICE("x\xc3"), 1, false}},
+        {{SLICE("a"), 1, false}, {SLICE("b"), 1, false}, {{longest, 71}, 1, false}},
+        {{SLICE("a"), 1, false}, {SLICE("b"), 1, false}, {SLICE("c"), INT64_MAX, false}},
     };
     size_t bad;
 
@@ -256,14 +273,14 @@ static void listing_that_is_wrong_is_refused_and_told(void **state) {
         assert_int_equal(bad, 2);
         assert_string_equal(host_heard(&h), "+OK send PASS\r\n-ERR [SYS/TEMP] not possible just now\r\n");
     }
-    const poplin_listing two_bad[] = {{SLICE("a"), 1}, {SLICE("a"), 1}, {SLICE(""), 1}};
+    const poplin_listing two_bad[] = {{SLICE("a"), 1, false}, {SLICE("a"), 1, false}, {SLICE(""), 1, false}};
 
     assert_int_equal(open_with(two_bad, 3, &bad), POPLIN_ERR_PROTOCOL);
     assert_int_equal(bad, 1); /* the first, whatever is wrong with it */
     host_heard(&h);
     assert_int_equal(open_with(rows[0], 4, &bad), POPLIN_ERR_LIMIT);
     assert_int_equal(bad, 3);
-    const poplin_listing good[] = {{{longest, 70}, 1}, {SLICE("b"), 1}};
+    const poplin_listing good[] = {{{longest, 70}, 1, false}, {SLICE("b"), 1, false}};
 
     assert_int_equal(open_with(good, 2, &bad), POPLIN_OK);
 }
@@ -281,7 +298,7 @@ static void large_maildrop(void **state) {
     for (size_t i = 0; i < COUNT; i++) {
         int size = snprintf(names[i], sizeof names[i], "u%zu", i);
 
-        listings[i] = (poplin_listing){{names[i], (size_t)size}, i};
+        listings[i] = (poplin_listing){{names[i], (size_t)size}, i, false};
     }
     start_and_skip_greeting();
     listings[COUNT - 1].unique_id = listings[COUNT / 2].unique_id;
@@ -311,6 +328,7 @@ int main(void) {
         SESSION_TEST(body_refused_before_its_first_octet),
         SESSION_TEST(body_refused_in_its_middle_ends_without_terminator),
         SESSION_TEST(refused_measure_is_only_an_err),
+        SESSION_TEST(a_vanished_message_counts_as_empty),
         SESSION_TEST(answers_fit_one_open_question_only),
         SESSION_TEST(listing_that_is_wrong_is_refused_and_told),
         SESSION_TEST(large_maildrop),

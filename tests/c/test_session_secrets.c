@@ -17,6 +17,10 @@ struct way {
     bool substituted; /* watched: every password is replaced by another */
     int check_status;
     int maildrop_status;
+    bool skipped; /* watched: every line with a secret is left undone */
+    bool delayed; /* DELAY is asked for */
+    unsigned asks;
+    const char *mechanisms;
 };
 
 static struct way way;
@@ -44,17 +48,31 @@ static int answer(uint64_t question, int status) {
 
 static void check(const poplin_session_event *event) {
     const char *expected = way.substituted ? OTHER : PASSWORD;
+    const poplin_slice shown = event->kind == POPLIN_SESSION_CHECK ? event->password : event->token;
 
-    assert_int_equal(event->password.size, strlen(expected));
-    assert_memory_equal(event->password.data, expected, strlen(expected));
+    assert_int_equal(shown.size, strlen(expected));
+    assert_memory_equal(shown.data, expected, strlen(expected));
     checks++;
     assert_int_equal(answer(event->question, way.check_status), POPLIN_OK);
+}
+
+/* The host's own copy is on the stack, where nobody looks. */
+static void tell_secret(const poplin_session_event *event) {
+    const char secret[] = PASSWORD;
+
+    checks++;
+    assert_int_equal(way.check_status == POPLIN_OK
+                         ? poplin_session_secret(session, event->question, (poplin_slice){secret, sizeof secret - 1})
+                         : answer(event->question, way.check_status),
+                     POPLIN_OK);
 }
 
 static void heed(const poplin_session_line *line) {
     poplin_slice other = SLICE("PASS " OTHER);
 
     assert_false(heap_shows(line->shown, strlen(line->shown)));
+    if (way.skipped && line->secret)
+        assert_int_equal(poplin_session_skip(session), POPLIN_OK);
     if (!way.substituted || (line->verb != POPLIN_PASS && !line->response && !line->initial))
         return;
     if (line->verb == POPLIN_AUTH)
@@ -63,8 +81,12 @@ static void heed(const poplin_session_line *line) {
 }
 
 static void take_event(const poplin_session_event *event) {
-    if (event->kind == POPLIN_SESSION_CHECK)
+    if (event->kind == POPLIN_SESSION_CHECK || event->kind == POPLIN_SESSION_TOKEN)
         check(event);
+    else if (event->kind == POPLIN_SESSION_SECRET)
+        tell_secret(event);
+    else if (event->kind == POPLIN_SESSION_DELAY)
+        assert_int_equal(poplin_session_accept(session, event->question), POPLIN_OK);
     else if (event->kind == POPLIN_SESSION_COMMAND)
         heed(event->command);
     else if (event->kind == POPLIN_SESSION_MAILDROP && way.maildrop_status == POPLIN_OK)
@@ -96,6 +118,10 @@ static void begin(void) {
     poplin_session_config_init(&config);
     config.link_protected = true;
     config.watched = way.watched;
+    config.delays = way.delayed;
+    config.mechanisms = way.mechanisms;
+    if (way.asks != 0)
+        config.asks = way.asks;
     config.max_failed_logins = 2;
     heard_size = 0;
     assert_int_equal(poplin_session_new(&config, &session), POPLIN_OK);
@@ -146,6 +172,42 @@ static void talk_cut_at(const char *said, size_t cut) {
     end();
 }
 
+#define ALL POPLIN_ASK_SECRET | POPLIN_ASK_TOKEN
+#define NAMES "USER APOP SCRAM-SHA-256 OAUTHBEARER XOAUTH2 PLAIN LOGIN CRAM-MD5"
+
+/* A digest is as good as a password; PASSWORD stands for all that is shown. */
+#define DIGEST "0123456789abcdef0123456789abcdef"
+#define ANSWER "YWxpY2UgMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+#define BEARER "bixhPWFsaWNlLAFhdXRoPUJlYXJlciBjb3JyZWN0LWhvcnNlLWJhdHRlcnkBAQ=="
+#define XOAUTH "dXNlcj1hbGljZQFhdXRoPUJlYXJlciBjb3JyZWN0LWhvcnNlLWJhdHRlcnkBAQ=="
+#define LOGIN_PASSWORD "Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5"
+
+static const char *const other_conversations[] = {
+    "USER alice\r\nPASS " PASSWORD "\r\n",
+    "AUTH PLAIN " ENCODED "\r\n",
+    "AUTH LOGIN\r\nYWxpY2U=\r\n" LOGIN_PASSWORD "\r\n",
+    "AUTH LOGIN\r\nYWxpY2U=\r\n" LOGIN_PASSWORD "!\r\n",
+    "AUTH LOGIN\r\n" LOGIN_PASSWORD "\r\n*\r\n",
+    "AUTH OAUTHBEARER " BEARER "\r\nAQ==\r\n",
+    "AUTH OAUTHBEARER\r\n" BEARER "\r\n*\r\n",
+    "AUTH XOAUTH2 " XOAUTH "\r\n\r\n",
+    "AUTH XOAUTH2\r\n" XOAUTH "\r\n" XOAUTH "\r\n",
+    "AUTH CRAM-MD5\r\n" ANSWER "\r\n",
+    "APOP alice " DIGEST "\r\n",
+    "APOP alice " DIGEST "x\r\n",
+    "AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPWFiYw==\r\n" ENCODED "\r\n",
+};
+
+static const struct way other_ways[] = {
+    {.asks = ALL, .mechanisms = NAMES},
+    {.asks = ALL, .mechanisms = NAMES, .check_status = POPLIN_ERR_AUTH},
+    {.asks = ALL, .mechanisms = NAMES, .check_status = POPLIN_ERR_AUTH, .delayed = true},
+    {.asks = ALL, .mechanisms = NAMES, .check_status = POPLIN_ERR_TEMPORARY, .watched = true},
+    {.asks = ALL, .mechanisms = NAMES, .check_status = POPLIN_ERR_AUTH, .watched = true},
+    {.asks = ALL, .mechanisms = NAMES, .watched = true, .skipped = true},
+    {.asks = POPLIN_ASK_KEYS | POPLIN_ASK_TOKEN, .mechanisms = NAMES, .check_status = POPLIN_ERR_AUTH},
+};
+
 /* holds: T-SEC-2 B, T-SEC-1 S */
 static void nothing_is_left_behind_an_answer(void **state) {
     (void)state;
@@ -172,6 +234,37 @@ static void nothing_is_left_behind_a_session_that_ends_early(void **state) {
                 say(conversations[j], cut);
                 end();
             }
+}
+
+static void look_for_what_they_show(size_t conversation) {
+    const char *said = other_conversations[conversation];
+
+    if (strstr(said, BEARER) != NULL || strstr(said, XOAUTH) != NULL)
+        heap_look_for(PASSWORD, BEARER, XOAUTH);
+    else if (strstr(said, DIGEST) != NULL || strstr(said, ANSWER) != NULL)
+        heap_look_for(DIGEST, ANSWER, PASSWORD);
+    else
+        heap_look_for(PASSWORD, ENCODED, LOGIN_PASSWORD);
+}
+
+/* holds: T-SEC-2 B, T-SEC-1 S */
+static void nothing_is_left_of_any_mechanism(void **state) {
+    (void)state;
+    checks = 0;
+    for (size_t i = 0; i < COUNT_OF(other_ways); i++)
+        for (size_t j = 0; j < COUNT_OF(other_conversations); j++) {
+            size_t size = strlen(other_conversations[j]);
+
+            look_for_what_they_show(j);
+            way = other_ways[i];
+            for (size_t cut = 0; cut < size; cut += 1 + size / 40) {
+                talk_cut_at(other_conversations[j], cut);
+                begin();
+                say(other_conversations[j], cut);
+                end();
+            }
+        }
+    assert_true(checks > 1000);
 }
 
 /* Pulls the question for the password, which is then open. */
@@ -230,6 +323,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_left_behind_an_answer),
         cmocka_unit_test(nothing_is_left_behind_a_session_that_ends_early),
+        cmocka_unit_test(nothing_is_left_of_any_mechanism),
         cmocka_unit_test(the_answer_itself_wipes),
         cmocka_unit_test(the_watch_sees_what_is_left),
     };

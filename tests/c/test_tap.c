@@ -66,6 +66,22 @@ static void test_who_it_is(void **state) {
     unix_address_free(&address, tapped.served);
 }
 
+/* The way in is known also where nobody was asked who it is. */
+static void test_who_is_not_asked_for(void **state) {
+    struct tapped tapped;
+    struct raw raw;
+    tapped_tap(&tapped, *state, CLEAR, NULL, 0);
+    tapped.served->config.session.mechanisms = "ANONYMOUS";
+    assert_int_equal(poplin_memory_add_user(tapped.served->memory, SLICE("anonymous"), SLICE("-")), POPLIN_OK);
+    served_from_memory(tapped.served, 0);
+    served_dial(tapped.served, &raw);
+    raw_expect(&raw, "+OK");
+    raw_say(&raw, "AUTH ANONYMOUS =\r\n");
+    raw_expect(&raw, "+OK");
+    tapped_expect_in_log(&tapped, "login anonymous ANONYMOUS\n");
+    tapped_finish(&tapped, &raw);
+}
+
 static void test_ipv6_peers(void **state) {
     struct tapped tapped;
     struct raw raw;
@@ -357,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_a_tap_that_only_listens),
         SERVED_TEST(test_who_it_is),
+        SERVED_TEST(test_who_is_not_asked_for),
         SERVED_TEST(test_ipv6_peers),
         SERVED_TEST(test_pause),
         SERVED_TEST(test_a_pause_is_nobodys_delay),

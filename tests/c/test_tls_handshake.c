@@ -276,20 +276,6 @@ static void a_renegotiation_is_refused(void **state) {
     raw_close(&raw);
 }
 
-/* holds: POP-TLS-14 B, T-TLS-14 B */
-static void no_ticket_is_issued_so_there_is_no_early_data(void **state) {
-    (void)state;
-    raw_peer raw;
-    char octet;
-    poplin_tls *server = server_of(&raw, TLS13);
-    assert_int_equal(poplin_tls_write(server, "+", 1), POPLIN_OK);
-    take_output(server, &raw.in);
-    assert_int_equal(gnutls_record_recv(raw.session, &octet, 1), 1);
-    assert_false(gnutls_session_get_flags(raw.session) & GNUTLS_SFLAGS_SESSION_TICKET);
-    poplin_tls_free(server);
-    raw_close(&raw);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_in_clear_is_told_apart),
@@ -304,7 +290,6 @@ int main(void) {
         cmocka_unit_test(what_is_too_weak_is_refused),
         cmocka_unit_test(tls_1_2_comes_with_extended_master_secret),
         cmocka_unit_test(a_renegotiation_is_refused),
-        cmocka_unit_test(no_ticket_is_issued_so_there_is_no_early_data),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -46,11 +46,15 @@ static poplin_tls_credentials *serving(const certificate *leaf, poplin_slice int
     return credentials;
 }
 
+/* Whom the client means, whatever host that is. */
+static const char *mail_domain;
+
 /* Shakes hands as host with a server of these credentials; what became of it is in *error, status OK included. */
 static void meet(poplin_tls_credentials *server, poplin_slice trusted, const char *host, poplin_error *error) {
     poplin_tls_credentials *client = trusting(trusted);
     poplin_tls *ours, *theirs;
-    assert_int_equal(poplin_tls_client_new(client, host, &ours), POPLIN_OK);
+    const poplin_tls_peer peer = {.name = host, .mail_domain = mail_domain};
+    assert_int_equal(poplin_tls_client_open(client, &peer, &ours), POPLIN_OK);
     assert_int_equal(poplin_tls_server_new(server, &theirs), POPLIN_OK);
     int server_status;
     int status = shake(ours, theirs, &server_status);
@@ -248,6 +252,67 @@ static void an_ip_literal_is_compared_with_addresses_only(void **state) {
     check_order(local, SLICE(""), "fe80::1%eth0", NULL); /* the zone is this machine's affair */
 }
 
+static void check_service(const char *name, const char *domain, bool accepted) {
+    poplin_slice services[] = {SLICE("_imap.example.org"), poplin_slice_of(name)};
+    certificate_order order = {.issuer = &ca, .services = services, .services_count = 2};
+    mail_domain = domain;
+    check_order(order, SLICE(""), "pop3.provider.example", accepted ? NULL : "the certificate names no host");
+    order.service_form = 9; /* some other kind of name */
+    check_order(order, SLICE(""), "pop3.provider.example", "the certificate names no host");
+    mail_domain = NULL;
+}
+
+/* holds: POP-TLS-8 C */
+static void the_service_of_the_mail_domain_is_accepted(void **state) {
+    (void)state;
+    check_service("_pop3s.example.org", "example.org", true);
+    check_service("_pop3.example.org", "example.org", true);
+    check_service("_POP3.Example.ORG", "eXample.org", true);
+    check_service("_pop3s.xn--bcher-kva.example",
+                  "b\xC3\xBC"
+                  "cher.example",
+                  true);
+    check_service("_pop3s.example.org", NULL, false);
+    check_service("_pop3s.example.org", "example.net", false);
+    check_service("_pop3s.example.org", "pop3.example.org", false);
+    check_service("_imaps.example.org", "example.org", false);
+    check_service("_pop3s.*.org", "example.org", false);
+    check_service("_pop3s.", "example.org", false);
+    check_service("_pop3sexample.org", "example.org", false);
+    check_service("pop3.provider.example", "example.org", false); /* no host name, wherever it stands */
+}
+
+/* holds: POP-TLS-8 C, POP-TLS-4 C */
+static void the_mail_domain_is_another_name_to_accept(void **state) {
+    (void)state;
+    mail_domain = "example.org";
+    check_name(SLICE("example.org"), "pop3.provider.example", true);
+    check_name(SLICE("pop3.provider.example"), "pop3.provider.example", true);
+    check_order((certificate_order){.issuer = &ca, .dns = MAIL, .dns_count = 1}, SLICE(""), "pop3.provider.example",
+                "is for mail.example.org, not pop3.provider.example nor the POP3 server of example.org");
+    check_order((certificate_order){.issuer = &ca, .uri = SLICE("pop3://example.org")}, SLICE(""),
+                "pop3.provider.example", "the certificate names no host");
+    check_order((certificate_order){.issuer = &ca, .uri = SLICE("example.org")}, SLICE(""), "pop3.provider.example",
+                "the certificate names no host");
+    mail_domain = NULL;
+    check_name(SLICE("example.org"), "pop3.provider.example", false);
+}
+
+static void what_is_no_mail_domain_is_refused(void **state) {
+    (void)state;
+    static const char *const DOMAINS[] = {"", "alice@example.org", "192.0.2.1", "::1", "*.example.org"};
+    poplin_tls_credentials *credentials = trusting(ca_text);
+    for (size_t i = 0; i < COUNT_OF(DOMAINS); i++) {
+        poplin_tls *tls;
+        const poplin_tls_peer peer = {.name = "localhost", .mail_domain = DOMAINS[i]};
+        assert_int_equal(poplin_tls_client_open(credentials, &peer, &tls), POPLIN_OK);
+        assert_int_equal(poplin_tls_handshake(tls), POPLIN_ERR_CERTIFICATE);
+        assert_non_null(strstr(poplin_tls_error(tls)->reason, "is no domain"));
+        poplin_tls_free(tls);
+    }
+    poplin_tls_credentials_free(credentials);
+}
+
 static void what_is_no_host_name_never_matches(void **state) {
     (void)state;
     static const char *const NAMES[] = {"",
@@ -416,6 +481,9 @@ int main(void) {
         cmocka_unit_test(names_are_compared_without_case_as_a_labels),
         cmocka_unit_test(a_name_in_disguise_is_refused),
         cmocka_unit_test(an_ip_literal_is_compared_with_addresses_only),
+        cmocka_unit_test(the_service_of_the_mail_domain_is_accepted),
+        cmocka_unit_test(the_mail_domain_is_another_name_to_accept),
+        cmocka_unit_test(what_is_no_mail_domain_is_refused),
         cmocka_unit_test(what_is_no_host_name_never_matches),
         cmocka_unit_test(verification_is_off_only_where_the_user_said_so),
         cmocka_unit_test(a_throw_away_certificate_serves_all_its_names),

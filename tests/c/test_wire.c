@@ -209,6 +209,12 @@ static void commands_parse(void **state) {
 static void password_is_the_rest_of_the_line(void **state) {
     (void)state;
     poplin_parsed_command command;
+    assert_int_equal(parse(SLICE("USER \xC3\xA9"), &command), POPLIN_OK); /* whether it may be said, the session knows */
+    assert_slice(command.argument, "\xC3\xA9");
+    assert_int_equal(parse(SLICE("LANG de-AT"), &command), POPLIN_OK);
+    assert_slice(command.argument, "de-AT");
+    assert_int_equal(parse(SLICE("LANG"), &command), POPLIN_OK);
+    assert_int_equal(command.argument.size, 0);
     assert_int_equal(parse(SLICE("PASS  two  words \x80 "), &command), POPLIN_OK);
     assert_slice(command.argument, " two  words \x80 ");
     assert_int_equal(parse(SLICE("PASS"), &command), POPLIN_ERR_PROTOCOL);
@@ -238,7 +244,7 @@ static void bad_commands_are_told_from_unknown_ones(void **state) {
         "NOOP x",          "STAT 1",  "QUIT ",    "RETR",     "RETR ",     "RETR 0",    "RETR -1",
         "RETR 1 2",        "RETR  1", "RETR 1 ",  "RETR x",   "RETR 1x",   "RETR 01",   "RETR\t1",
         "DELE abc",        "TOP",     "TOP 1",    "TOP 1 -1", "TOP 1 2 3", "LIST ",     "LIST 0",
-        "UIDL x",          "USER",    "USER a b", "USER ",    "USER a\tb", "USER \xE9", "RETR 99999999999999999999",
+        "UIDL x",          "USER",    "USER a b", "USER ",    "USER a\tb", "USER \x7F", "RETR 99999999999999999999",
         "RETR 2147483648", "CAPA ",   "STLS now", "TOP 1  0", "RSET 1"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int wanted = strncmp(bad[i], "RETR\t", 5) == 0 ? POPLIN_ERR_UNSUPPORTED : POPLIN_ERR_PROTOCOL;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509-ext.h>
 #include <gnutls/x509.h>
 #include <poplin/tls.h>
 #include <time.h>
@@ -28,14 +29,24 @@ typedef struct certificate {
 typedef struct certificate_order {
     const certificate *issuer; /* NULL: it signs itself */
     const char *common_name;   /* NULL: one that is no host name */
-    const poplin_slice *dns;   /* dNSName entries */
+    const poplin_slice *names; /* values of the subject's CNs as they stand in DER, in place of common_name */
+    size_t names_count;
+    const char *organization; /* NULL: none; behind the names */
+    const poplin_slice *dns;  /* dNSName entries */
     size_t dns_count;
-    poplin_slice address; /* one iPAddress entry */
+    poplin_slice address;          /* one iPAddress entry */
+    const poplin_slice *mailboxes; /* rfc822Name entries */
+    size_t mailboxes_count;
+    const poplin_slice *services; /* SRVNames (RFC 4985) */
+    size_t services_count;
+    unsigned char service_form; /* the last number of the otherNames' OID in place of SRVName's 7; 0: that */
+    poplin_slice uri;           /* one uniformResourceIdentifier entry */
     bool is_ca;
     int path_length;           /* of a CA; 0: no limit, so that -1 is a limit of 0 */
     const char *purpose;       /* NULL: serverAuth; "": none at all */
     const char *permitted;     /* of a CA: the only domain that it may vouch for */
     int from_days, until_days; /* from now; both 0: -1 and 30 */
+    bool must_staple;          /* by its TLS feature extension (RFC 7633) */
 } certificate_order;
 
 static inline void must(int code) {
@@ -52,32 +63,76 @@ static inline void certificate_constrain(gnutls_x509_crt_t crt, const char *perm
     gnutls_x509_name_constraints_deinit(constraints);
 }
 
-static inline unsigned char *write_name(unsigned char *end, unsigned char type, poplin_slice name) {
+static inline void certificate_must_staple(gnutls_x509_crt_t crt) {
+    enum { STATUS_REQUEST = 5 };
+    gnutls_x509_tlsfeatures_t features;
+    must(gnutls_x509_tlsfeatures_init(&features));
+    must(gnutls_x509_tlsfeatures_add(features, STATUS_REQUEST));
+    must(gnutls_x509_crt_set_tlsfeatures(crt, features));
+    gnutls_x509_tlsfeatures_deinit(features);
+}
+
+static inline unsigned char *write_header(unsigned char *end, unsigned char type, size_t size) {
     *end++ = type;
-    *end++ = (unsigned char)name.size;
+    if (size > 0x7F) {
+        *end++ = 0x82;
+        *end++ = (unsigned char)(size >> 8);
+    }
+    *end++ = (unsigned char)size;
+    return end;
+}
+
+static inline unsigned char *write_name(unsigned char *end, unsigned char type, poplin_slice name) {
+    end = write_header(end, type, name.size);
     memcpy(end, name.data, name.size);
     return end + name.size;
 }
 
-/* Writes the subjectAltName octet for octet, since GnuTLS would cut a name at a NUL. All names together: 127 octets. */
+/* An otherName, whose value is an IA5String; each is shorter than 100 octets. */
+static inline unsigned char *write_service(unsigned char *end, poplin_slice service, unsigned char form) {
+    const unsigned char SRV_NAME[] = {0x06, 0x08, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x08, form != 0 ? form : 0x07};
+    enum { OTHER_NAME = 0xA0, VALUE = 0xA0, IA5_STRING = 0x16 };
+    end = write_header(end, OTHER_NAME, sizeof SRV_NAME + service.size + 4);
+    memcpy(end, SRV_NAME, sizeof SRV_NAME);
+    end = write_header(end + sizeof SRV_NAME, VALUE, service.size + 2);
+    return write_name(end, IA5_STRING, service);
+}
+
+/* Writes the subjectAltName octet for octet, since GnuTLS would cut a name at a NUL. All names together: 1000 octets. */
 static inline void certificate_name(gnutls_x509_crt_t crt, const certificate_order *order) {
-    enum { SEQUENCE = 0x30, DNS_NAME = 0x82, IP_ADDRESS = 0x87 };
-    unsigned char der[512];
-    unsigned char *end = der + 2;
+    enum { SEQUENCE = 0x30, RFC822_NAME = 0x81, DNS_NAME = 0x82, URI = 0x86, IP_ADDRESS = 0x87 };
+    unsigned char names[1000], der[1004];
+    unsigned char *end = names;
     for (size_t i = 0; i < order->dns_count; i++)
         end = write_name(end, DNS_NAME, order->dns[i]);
     if (order->address.size > 0)
         end = write_name(end, IP_ADDRESS, order->address);
-    assert_true(end - der - 2 < 128);
-    der[0] = SEQUENCE;
-    der[1] = (unsigned char)(end - der - 2);
+    for (size_t i = 0; i < order->mailboxes_count; i++)
+        end = write_name(end, RFC822_NAME, order->mailboxes[i]);
+    for (size_t i = 0; i < order->services_count; i++)
+        end = write_service(end, order->services[i], order->service_form);
+    if (order->uri.size > 0)
+        end = write_name(end, URI, order->uri);
+    end = write_name(der, SEQUENCE, (poplin_slice){(const char *)names, (size_t)(end - names)});
     must(gnutls_x509_crt_set_extension_by_oid(crt, GNUTLS_X509EXT_OID_SAN, der, (size_t)(end - der), 0));
+}
+
+/* The subject: the names in DER, or one in plain text. */
+static inline void certificate_subject(gnutls_x509_crt_t crt, const certificate_order *order) {
+    const char *name = order->common_name != NULL ? order->common_name : order->is_ca ? "a CA" : "a server";
+    for (size_t i = 0; i < order->names_count; i++)
+        must(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 1, order->names[i].data,
+                                           (unsigned)order->names[i].size));
+    if (order->organization != NULL)
+        must(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, 0, order->organization,
+                                           (unsigned)strlen(order->organization)));
+    if (order->names == NULL && order->organization == NULL)
+        must(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, name, (unsigned)strlen(name)));
 }
 
 static inline certificate certificate_new(certificate_order order) {
     static unsigned char serial = 1;
     certificate made;
-    const char *name = order.common_name != NULL ? order.common_name : order.is_ca ? "a CA" : "a server";
     time_t now = time(NULL);
     bool usual = order.from_days == 0 && order.until_days == 0;
     must(gnutls_x509_crt_init(&made.crt));
@@ -88,7 +143,7 @@ static inline certificate certificate_new(certificate_order order) {
     serial++;
     must(gnutls_x509_crt_set_activation_time(made.crt, now + (usual ? -1 : order.from_days) * DAY));
     must(gnutls_x509_crt_set_expiration_time(made.crt, now + (usual ? 30 : order.until_days) * DAY));
-    must(gnutls_x509_crt_set_dn_by_oid(made.crt, GNUTLS_OID_X520_COMMON_NAME, 0, name, (unsigned)strlen(name)));
+    certificate_subject(made.crt, &order);
     must(gnutls_x509_crt_set_key(made.crt, made.key));
     must(gnutls_x509_crt_set_basic_constraints(made.crt, order.is_ca,
                                                order.is_ca ? order.path_length == 0 ? -1 : order.path_length + 1 : -1));
@@ -99,7 +154,9 @@ static inline certificate certificate_new(certificate_order order) {
             gnutls_x509_crt_set_key_purpose_oid(made.crt, order.purpose ? order.purpose : GNUTLS_KP_TLS_WWW_SERVER, 0));
     if (order.permitted != NULL)
         certificate_constrain(made.crt, order.permitted);
-    if (order.dns_count + order.address.size > 0)
+    if (order.must_staple)
+        certificate_must_staple(made.crt);
+    if (order.dns_count + order.address.size + order.mailboxes_count + order.services_count + order.uri.size > 0)
         certificate_name(made.crt, &order);
     const certificate *issuer = order.issuer != NULL ? order.issuer : &made;
     must(gnutls_x509_crt_sign2(made.crt, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0));
@@ -120,7 +177,7 @@ static inline poplin_slice certificate_pem(const certificate *made) {
 
 static inline poplin_slice certificate_key_pem(const certificate *made) {
     gnutls_datum_t text;
-    must(gnutls_x509_privkey_export2(made->key, GNUTLS_X509_FMT_PEM, &text));
+    must(gnutls_x509_privkey_export2_pkcs8(made->key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &text));
     return (poplin_slice){(char *)text.data, text.size};
 }
 
@@ -155,11 +212,11 @@ static inline ssize_t raw_push(gnutls_transport_ptr_t pointer, const void *data,
     return (ssize_t)size;
 }
 
-/* role is GNUTLS_SERVER, with the identity in pem texts, or GNUTLS_CLIENT, which verifies nothing. */
+/* role is GNUTLS_SERVER, with the identity in pem texts, or GNUTLS_CLIENT, which verifies nothing; other flags may be or-ed in. */
 static inline void raw_open(raw_peer *raw, unsigned role, const char *priority, const poplin_tls_throwaway *identity) {
     *raw = (raw_peer){0};
     must(gnutls_certificate_allocate_credentials(&raw->credentials));
-    if (role == GNUTLS_SERVER) {
+    if ((role & GNUTLS_SERVER) != 0) {
         gnutls_datum_t cert = {(unsigned char *)identity->cert_pem, (unsigned)strlen(identity->cert_pem)};
         gnutls_datum_t key = {(unsigned char *)identity->key_pem, (unsigned)strlen(identity->key_pem)};
         must(gnutls_certificate_set_x509_key_mem(raw->credentials, &cert, &key, GNUTLS_X509_FMT_PEM));
@@ -226,6 +283,16 @@ static inline int shake_raw(poplin_tls *tls, raw_peer *raw, int *raw_code) {
     return status;
 }
 
+/* Reads what came behind a handshake, which is tickets and no data, and empties the buffer. */
+static inline void read_tickets(poplin_tls *tls, poplin_buffer *buffer) {
+    poplin_slice lent = poplin_buffer_slice(buffer);
+    char octet;
+    size_t got;
+    assert_int_equal(poplin_tls_input(tls, lent.data, lent.size), POPLIN_OK);
+    assert_int_equal(poplin_tls_read(tls, &octet, 1, &got), POPLIN_NEED_INPUT);
+    poplin_buffer_consume(buffer, lent.size);
+}
+
 /* Shakes hands between two filters. Returns the client's answer; *server_status is the server's. */
 static inline int shake(poplin_tls *client, poplin_tls *server, int *server_status) {
     poplin_buffer to_server = {0};
@@ -237,7 +304,10 @@ static inline int shake(poplin_tls *client, poplin_tls *server, int *server_stat
         take_output(server, &to_client);
         status = feed_handshake(client, &to_client);
     }
-    assert_true(status != POPLIN_OK || to_server.size + to_client.size == 0);
+    if (status == POPLIN_OK) {
+        assert_int_equal(to_server.size, 0);
+        read_tickets(client, &to_client);
+    }
     poplin_buffer_free(&to_server);
     poplin_buffer_free(&to_client);
     return status;

@@ -65,6 +65,9 @@ static const char *const phrases[] = {
     "-ERR [IN-USE] busy\r\n",
     "-ERR [SYS/TEMP/x]\r\n",
     "+OK begin\r\n+OK injected\r\n",
+    "+OK\r\nUTF8 USER\r\nLANG\r\nSTLS\r\n.\r\n",
+    "+OK de gut\r\n",
+    "+OK\r\nde Deutsch\r\ntlh\r\n.\r\n",
 };
 
 static void note(struct run *run, const void *data, size_t size) {
@@ -209,6 +212,8 @@ static void submit(struct run *run) {
     command.number = (uint32_t)choose(&run->tape, 4);
     command.lines = (uint32_t)choose(&run->tape, 3);
     command.octets = flip(&run->tape) ? take(&run->tape) : UINT64_MAX - choose(&run->tape, 3);
+    if (command.lines == 2)
+        command.language = (poplin_slice){"de-AT\r\n", command.number + 4};
     (void)poplin_client_submit(run->client, &command, take(&run->tape));
 }
 
@@ -282,6 +287,7 @@ static void configure(struct run *run) {
     run->idle = (bits & 32) != 0;
     config->max_line = (bits & 64) != 0 ? 8192 : 70;
     config->max_listings = 3;
+    config->utf8 = (bits & 24) == 24;
     config->max_capabilities = 20;
     config->max_message = (bits & 128) != 0 ? 0 : 40;
     config->window_commands = 1 + choose(&run->tape, 9);
