@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 LIBRARIES = {  # pkg-config's name: what is needed
-    "gnutls": ("3.7", "libgnutls28-dev"),
+    "gnutls": ("3.7.4", "libgnutls28-dev"),
     "libidn": ("1.33", "libidn-dev"),
     "libuv": ("1.40", "libuv1-dev"),
 }

@@ -64,14 +64,55 @@ static PyObject *answered(int status) {
     return status == POPLIN_ERR_NOMEM ? PyErr_NoMemory() : PyBool_FromLong(status == POPLIN_OK);
 }
 
-PyObject *poplin_py_server_accept(PyObject *object, PyObject *request) {
+PyObject *poplin_py_server_accept(PyObject *object, PyObject *arguments) {
     poplin_py_server *self = (poplin_py_server *)object;
     PyObject *result = NULL;
-    uint64_t number = 0;
-    if (poplin_py_unsigned(request, "request", UINT64_MAX, &number) < 0 || !may_answer(self, &result)) {
+    unsigned long long request = 0;
+    PyObject *name = Py_None;
+    poplin_slice user;
+    if (!PyArg_ParseTuple(arguments, "K|O:accept", &request, &name) || poplin_py_slice(name, "user", &user) < 0 ||
+        !may_answer(self, &result)) {
         return result;
     }
-    return answered(poplin_server_accept(self->server, number));
+    return answered(name == Py_None ? poplin_server_accept(self->server, request)
+                                    : poplin_server_accept_as(self->server, request, user));
+}
+
+PyObject *poplin_py_server_secret(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    PyObject *bytes = NULL;
+    poplin_slice password;
+    if (!PyArg_ParseTuple(arguments, "KO:secret", &request, &bytes) ||
+        poplin_py_slice(bytes, "password", &password) < 0 || !may_answer(self, &result)) {
+        return result;
+    }
+    return answered(poplin_server_secret(self->server, request, password));
+}
+
+/* Whoever reads keys can check passwords, so no exception shows the text. */
+PyObject *poplin_py_server_keys(PyObject *object, PyObject *arguments) {
+    poplin_py_server *self = (poplin_py_server *)object;
+    PyObject *result = NULL;
+    unsigned long long request = 0;
+    PyObject *bytes = NULL;
+    poplin_slice text;
+    poplin_scram_keys keys;
+    char storage[POPLIN_SCRAM_STORAGE];
+    if (!PyArg_ParseTuple(arguments, "KO:keys", &request, &bytes) || poplin_py_slice(bytes, "keys", &text) < 0 ||
+        !may_answer(self, &result)) {
+        return result;
+    }
+    int status = poplin_scram_keys_parse(text, storage, &keys);
+    if (status == POPLIN_OK) {
+        result = answered(poplin_server_keys(self->server, request, &keys));
+    } else if (status == POPLIN_ERR_PROTOCOL) {
+        PyErr_SetString(PyExc_ValueError, "scram_keys() must return what poplin.scram_keys makes");
+    } else {
+        PyErr_NoMemory();
+    }
+    return result;
 }
 
 PyObject *poplin_py_server_refuse(PyObject *object, PyObject *arguments) {
@@ -88,12 +129,14 @@ PyObject *poplin_py_server_refuse(PyObject *object, PyObject *arguments) {
 
 /* ---- maildrops ---- */
 
-/* One (unique-id, octets or None) of what a script listed; kept owns the strings. */
+/* One (unique-id, octets or None), with utf8 behind them or not, of what a script listed; kept owns the strings. */
 static int read_entry(PyObject *entry, PyObject *kept, poplin_listing *listing) {
     PyObject *pair = PyTuple_Check(entry) ? Py_NewRef(entry) : NULL;
-    if (pair == NULL || PyTuple_Size(pair) != 2) {
+    Py_ssize_t fields = pair == NULL ? 0 : PyTuple_Size(pair);
+    if (fields != 2 && fields != 3) {
         Py_XDECREF(pair);
-        PyErr_Format(PyExc_TypeError, "list() must give tuples (unique-id, octets), not %R", entry);
+        PyErr_Format(PyExc_TypeError, "list() must give tuples (unique-id, octets) or (unique-id, octets, utf8), not %R",
+                     entry);
         return -1;
     }
     int appended = PyList_Append(kept, pair);
@@ -114,6 +157,13 @@ static int read_entry(PyObject *entry, PyObject *kept, poplin_listing *listing) 
     }
     listing->unique_id = (poplin_slice){text, (size_t)size};
     listing->octets = POPLIN_OCTETS_UNKNOWN;
+    if (fields == 3) {
+        int utf8 = PyObject_IsTrue(PyTuple_GetItem(entry, 2));
+        if (utf8 < 0) {
+            return -1;
+        }
+        listing->utf8 = utf8 != 0;
+    }
     return octets == Py_None ? 0 : poplin_py_unsigned(octets, "octets", POPLIN_OCTETS_UNKNOWN - 1, &listing->octets);
 }
 

@@ -1,5 +1,6 @@
 /*
- * authority.c - the type Authority: a throw-away CA in memory, which issues server certificates, good ones and bad ones.
+ * authority.c - the type Authority: a throw-away CA in memory, which issues certificates of servers, good ones and bad ones, and of
+ * clients.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,14 @@ static int blemish_of(const char *word, enum poplin_blemish *blemish) {
     return -1;
 }
 
+/* What was issued as a tuple of PEM texts, which takes it over. */
+static PyObject *parts_of(poplin_tls_throwaway *made) {
+    PyObject *parts = Py_BuildValue("sssy#", made->ca_pem, made->cert_pem, made->key_pem, made->staple,
+                                    (Py_ssize_t)made->staple_size);
+    poplin_tls_throwaway_free(made);
+    return parts;
+}
+
 PyDoc_STRVAR(issue_doc, "issue(names, blemish)\n--\n\n(CA, certificate, key) as PEM text, and the OCSP response that "
                         "belongs to it as bytes or None.");
 
@@ -67,14 +76,29 @@ static PyObject *authority_issue(PyObject *object, PyObject *arguments) {
         poplin_error error = {.status = status, .reason = "a name is neither a host name nor an IP address"};
         return poplin_py_raise(poplin_py_state_of(object), status, status == POPLIN_ERR_CERTIFICATE ? &error : NULL);
     }
-    PyObject *parts =
-        Py_BuildValue("sssy#", made.ca_pem, made.cert_pem, made.key_pem, made.staple, (Py_ssize_t)made.staple_size);
-    poplin_tls_throwaway_free(&made);
-    return parts;
+    return parts_of(&made);
+}
+
+PyDoc_STRVAR(issue_client_doc, "issue_client(user)\n--\n\nAs issue, for a client.");
+
+static PyObject *authority_issue_client(PyObject *object, PyObject *user) {
+    const char *name = PyUnicode_Check(user) ? PyUnicode_AsUTF8AndSize(user, NULL) : NULL;
+    poplin_tls_throwaway made = {0};
+    if (name == NULL) {
+        return PyErr_Occurred() != NULL ? NULL
+                                        : PyErr_Format(PyExc_TypeError, "user must be a str, not %R", Py_TYPE(user));
+    }
+    int status = poplin_tls_authority_issue_client(((authority *)object)->authority, name, &made);
+    if (status != POPLIN_OK) {
+        poplin_error error = {.status = status, .reason = "the name is empty, longer than 64 octets, or no plain text"};
+        return poplin_py_raise(poplin_py_state_of(object), status, status == POPLIN_ERR_CERTIFICATE ? &error : NULL);
+    }
+    return parts_of(&made);
 }
 
 static PyMethodDef methods[] = {
     {"issue", authority_issue, METH_VARARGS, issue_doc},
+    {"issue_client", authority_issue_client, METH_O, issue_client_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -37,7 +37,9 @@ static PyObject *background_new(PyTypeObject *type, PyObject *arguments, PyObjec
     self->memory = Py_NewRef(maildrops);
     self->kit = Py_NewRef(kit);
     poplin_error error = {0};
-    int status = poplin_background_new(&config, poplin_memory_backend(), memory, &self->background, &error);
+    const poplin_backend *backend =
+        (config.session.asks & POPLIN_ASK_TOKEN) != 0 ? poplin_memory_token_backend() : poplin_memory_backend();
+    int status = poplin_background_new(&config, backend, memory, &self->background, &error);
     if (status != POPLIN_OK) {
         poplin_py_raise_server(state, status, &error);
         Py_DECREF(self);

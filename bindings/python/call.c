@@ -119,6 +119,17 @@ static PyObject *call_unique_ids(PyObject *object, PyObject *unused) {
     return line_list((call_object *)object, unique_id_pair);
 }
 
+static PyObject *line_text(const poplin_line *line) {
+    return poplin_py_text(line->unique_id);
+}
+
+PyDoc_STRVAR(texts_doc, "texts()\n--\n\nThe lines of a finished LANG, as they are.");
+
+static PyObject *call_texts(PyObject *object, PyObject *unused) {
+    (void)unused;
+    return line_list((call_object *)object, line_text);
+}
+
 PyDoc_STRVAR(messages_doc,
              "messages(names, type, client)\n--\n\nA finished LIST, with a finished UIDL or None, as a list of "
              "Messages of that type.");
@@ -205,6 +216,7 @@ static PyMethodDef methods[] = {
     {"reply", call_reply, METH_NOARGS, reply_doc},
     {"sizes", call_sizes, METH_NOARGS, sizes_doc},
     {"unique_ids", call_unique_ids, METH_NOARGS, unique_ids_doc},
+    {"texts", call_texts, METH_NOARGS, texts_doc},
     {"messages", call_messages, METH_VARARGS, messages_doc},
     {"body", call_body, METH_NOARGS, body_doc},
     {"piece", call_piece, METH_NOARGS, piece_doc},

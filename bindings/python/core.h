@@ -43,6 +43,7 @@ typedef struct poplin_py_state {
     PyTypeObject *server;
     PyTypeObject *background;
     PyTypeObject *memory;
+    PyTypeObject *maildir;
     PyTypeObject *testkit;
     PyTypeObject *record;
     PyTypeObject *authority;
@@ -115,6 +116,7 @@ extern PyType_Spec poplin_py_message_spec;
 extern PyType_Spec poplin_py_server_spec;
 extern PyType_Spec poplin_py_background_spec;
 extern PyType_Spec poplin_py_memory_spec;
+extern PyType_Spec poplin_py_maildir_spec;
 extern PyType_Spec poplin_py_testkit_spec;
 extern PyType_Spec poplin_py_record_spec;
 extern PyType_Spec poplin_py_authority_spec;
@@ -202,8 +204,20 @@ void poplin_py_messages_free(poplin_py_message **messages, size_t count);
 int poplin_py_server_config(poplin_py_state *state, PyObject *dictionary, PyObject *credentials, PyObject *kit,
                             poplin_server_config *config);
 
-/* Raises what a server that could not be made answered: ValueError for a limit that is none, else the package's. */
+/* Raises what a server that could not be made answered: ValueError for settings that cannot be meant, else the package's. */
 void poplin_py_raise_server(poplin_py_state *state, int status, const poplin_error *error);
+
+/* ---- scram.c ---- */
+
+/* scram_keys(password, hash, iterations, salt or None): SCRAM keys as text. */
+PyObject *poplin_py_scram_keys(PyObject *module, PyObject *arguments);
+
+/* ---- url.c, discover.c: functions of the module, documented in module.c ---- */
+
+PyObject *poplin_py_parse_url(PyObject *module, PyObject *arguments);
+PyObject *poplin_py_format_url(PyObject *module, PyObject *arguments);
+PyObject *poplin_py_account(PyObject *module, PyObject *address);
+PyObject *poplin_py_discover(PyObject *module, PyObject *arguments);
 
 /* ---- testkit.c, record.c, memory.c, tables.c ---- */
 
@@ -237,7 +251,9 @@ typedef struct poplin_py_server {
 } poplin_py_server;
 
 /* The methods that answer questions; answers.c. */
-PyObject *poplin_py_server_accept(PyObject *self, PyObject *request);
+PyObject *poplin_py_server_accept(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_secret(PyObject *self, PyObject *arguments);
+PyObject *poplin_py_server_keys(PyObject *self, PyObject *arguments);
 PyObject *poplin_py_server_refuse(PyObject *self, PyObject *arguments);
 PyObject *poplin_py_server_open(PyObject *self, PyObject *arguments);
 PyObject *poplin_py_server_body(PyObject *self, PyObject *arguments);

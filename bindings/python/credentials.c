@@ -22,18 +22,29 @@ int poplin_py_credentials_of(poplin_py_state *state, PyObject *value, poplin_tls
 typedef struct files {
     bool server;
     bool verify;
+    bool no_resumption;
+    const char *pins;
+    const char *first_use_file;
+    const char *key_log; /* of either */
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
     const char *ca_pem;
     const char *cert_pem;
     const char *key_pem;
-    poplin_slice staple; /* an OCSP response for the server's certificate */
+    poplin_slice staple;         /* an OCSP response for the server's certificate */
+    const char *clients_ca_file; /* the CAs of clients who log in by certificate */
+    const char *clients_ca_pem;
+    PyObject *others; /* a server's further certificates: a tuple of pairs, borrowed; NULL: none */
 } files;
 
 static const poplin_py_setting settings[] = {
     {"server", POPLIN_PY_BOOL, offsetof(files, server)},
     {"verify", POPLIN_PY_BOOL, offsetof(files, verify)},
+    {"no_resumption", POPLIN_PY_BOOL, offsetof(files, no_resumption)},
+    {"pins", POPLIN_PY_STRING, offsetof(files, pins)},
+    {"first_use_file", POPLIN_PY_STRING, offsetof(files, first_use_file)},
+    {"key_log", POPLIN_PY_STRING, offsetof(files, key_log)},
     {"ca_file", POPLIN_PY_STRING, offsetof(files, ca_file)},
     {"cert_file", POPLIN_PY_STRING, offsetof(files, cert_file)},
     {"key_file", POPLIN_PY_STRING, offsetof(files, key_file)},
@@ -41,6 +52,8 @@ static const poplin_py_setting settings[] = {
     {"cert_pem", POPLIN_PY_STRING, offsetof(files, cert_pem)},
     {"key_pem", POPLIN_PY_STRING, offsetof(files, key_pem)},
     {"staple", POPLIN_PY_OCTETS, offsetof(files, staple)},
+    {"clients_ca_file", POPLIN_PY_STRING, offsetof(files, clients_ca_file)},
+    {"clients_ca_pem", POPLIN_PY_STRING, offsetof(files, clients_ca_pem)},
     {NULL, POPLIN_PY_BOOL, 0},
 };
 
@@ -56,18 +69,61 @@ static int make_server(const files *given, poplin_tls_credentials **credentials,
     return poplin_tls_server_credentials_pem(text_slice(given->cert_pem), key, credentials, error);
 }
 
-static int make(const files *given, poplin_tls_credentials **credentials, poplin_error *error) {
-    if (!given->server) {
-        poplin_tls_trust trust = {.verify = given->verify,
-                                  .ca_file = given->ca_file,
-                                  .ca_pem = text_slice(given->ca_pem),
-                                  .cert_file = given->cert_file,
-                                  .key_file = given->key_file};
-        return poplin_tls_client_credentials(&trust, credentials, error);
+static int make_client(const files *given, poplin_tls_credentials **credentials, poplin_error *error) {
+    poplin_tls_trust trust = {.verify = given->verify,
+                              .no_resumption = given->no_resumption,
+                              .pins = given->pins,
+                              .first_use_file = given->first_use_file,
+                              .ca_file = given->ca_file,
+                              .ca_pem = text_slice(given->ca_pem),
+                              .cert_file = given->cert_file,
+                              .key_file = given->key_file};
+    return poplin_tls_client_credentials(&trust, credentials, error);
+}
+
+/* A pair of paths, the certificate's and its key's or None; they are encoded by the package. */
+static int add_certificate(PyObject *pair, poplin_tls_credentials *credentials, poplin_error *error) {
+    PyObject *key = PyTuple_GetItem(pair, 1);
+    const char *cert_file = PyBytes_AsString(PyTuple_GetItem(pair, 0));
+    const char *key_file = key == Py_None ? NULL : PyBytes_AsString(key);
+    return poplin_tls_server_credentials_add(credentials, cert_file, key_file, error);
+}
+
+static int add_certificates(PyObject *pairs, poplin_tls_credentials *credentials, poplin_error *error) {
+    int status = POPLIN_OK;
+    Py_ssize_t count = pairs == NULL ? 0 : PyTuple_Size(pairs);
+    for (Py_ssize_t i = 0; status == POPLIN_OK && i < count; i++) {
+        status = add_certificate(PyTuple_GetItem(pairs, i), credentials, error);
     }
-    int status = make_server(given, credentials, error);
+    return status;
+}
+
+/* What goes with a server's certificate. The staple is the first one's, and who asks clients has all its certificates. */
+static int complete_server(const files *given, poplin_tls_credentials **credentials, poplin_error *error) {
+    int status = POPLIN_OK;
+    if (given->no_resumption) {
+        status = poplin_tls_server_credentials_no_resumption(*credentials, error);
+    }
     if (status == POPLIN_OK && given->staple.data != NULL) {
         status = poplin_tls_server_credentials_staple(*credentials, given->staple, error);
+    }
+    if (status == POPLIN_OK) {
+        status = add_certificates(given->others, *credentials, error);
+    }
+    if (status == POPLIN_OK && (given->clients_ca_file != NULL || given->clients_ca_pem != NULL)) {
+        status = poplin_tls_server_credentials_clients(*credentials, given->clients_ca_file,
+                                                       text_slice(given->clients_ca_pem), error);
+    }
+    return status;
+}
+
+static int make(const files *given, poplin_tls_credentials **credentials, poplin_error *error) {
+    int status = given->server ? make_server(given, credentials, error) : make_client(given, credentials, error);
+    if (status == POPLIN_OK && given->server) {
+        status = complete_server(given, credentials, error);
+    }
+    if (status == POPLIN_OK && given->key_log != NULL) {
+        status = poplin_tls_credentials_key_log(*credentials, given->key_log, error);
     }
     return status;
 }
@@ -76,7 +132,7 @@ static PyObject *credentials_new(PyTypeObject *type, PyObject *arguments, PyObje
     (void)keywords;
     PyObject *dictionary = NULL;
     files given = {.verify = true};
-    if (!PyArg_ParseTuple(arguments, "O:Credentials", &dictionary) ||
+    if (!PyArg_ParseTuple(arguments, "O|O!:Credentials", &dictionary, &PyTuple_Type, &given.others) ||
         poplin_py_settings(dictionary, settings, &given) < 0) {
         return NULL;
     }

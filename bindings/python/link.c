@@ -141,6 +141,7 @@ static const poplin_py_setting settings[] = {
     SETTING("host", STRING, host),
     SETTING("port", U16, port),
     SETTING("path", STRING, path),
+    SETTING("mail_domain", STRING, mail_domain),
     SETTING("loopback_protected", BOOL, loopback_protected),
     SETTING("connect_ms", U32, connect_ms),
     SETTING("handshake_ms", U32, handshake_ms),
@@ -148,6 +149,7 @@ static const poplin_py_setting settings[] = {
     SETTING("total_ms", U32, total_ms),
     SETTING("tls", ENUM, client.tls),
     SETTING("strict", BOOL, client.strict),
+    SETTING("utf8", BOOL, client.utf8),
     SETTING("mechanisms", STRING, client.mechanisms),
     SETTING("two_step", BOOL, client.two_step),
     SETTING("pipelining", BOOL, client.pipelining),
@@ -325,7 +327,7 @@ static PyObject *link_opened(PyObject *object, PyObject *wait) {
     return result;
 }
 
-PyDoc_STRVAR(call_doc, "call(verb, number, lines, octets, streamed)\n--\n\nSubmit a command: a Call.");
+PyDoc_STRVAR(call_doc, "call(verb, number, lines, octets, streamed, language=None)\n--\n\nSubmit a command: a Call.");
 
 static PyObject *link_call(PyObject *object, PyObject *arguments) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -334,16 +336,20 @@ static PyObject *link_call(PyObject *object, PyObject *arguments) {
     PyObject *number = NULL;
     PyObject *lines = NULL;
     PyObject *octets = NULL;
+    PyObject *language = Py_None;
     uint32_t number_value = 0;
     uint64_t lines_value = 0;
     uint64_t octets_value = 0;
-    if (!PyArg_ParseTuple(arguments, "iOOOp:call", &verb, &number, &lines, &octets, &streamed) ||
+    poplin_slice language_value = {NULL, 0};
+    if (!PyArg_ParseTuple(arguments, "iOOOp|O:call", &verb, &number, &lines, &octets, &streamed, &language) ||
+        poplin_py_slice(language, "language", &language_value) < 0 ||
         poplin_py_message_number(number, &number_value) < 0 ||
         poplin_py_unsigned(lines, "lines", POPLIN_NUMBER_MAX, &lines_value) < 0 ||
         poplin_py_unsigned(octets, "octets", UINT64_MAX, &octets_value) < 0 || !poplin_py_link_enter(self)) {
         return NULL;
     }
-    poplin_command command = {(enum poplin_verb)verb, number_value, (uint32_t)lines_value, octets_value};
+    poplin_command command = {(enum poplin_verb)verb, number_value, (uint32_t)lines_value, octets_value,
+                              language_value};
     poplin_call *call = NULL;
     int status = poplin_link_call(self->link, &command, streamed != 0, &call);
     PyObject *result =
@@ -467,8 +473,7 @@ static PyObject *capabilities_of(const poplin_client *client) {
     return list;
 }
 
-PyDoc_STRVAR(facts_doc,
-             "facts()\n--\n\n(greeting or None, TLS in words or None, protected, phase, mechanism or None).");
+PyDoc_STRVAR(facts_doc, "facts()\n--\n\n(greeting or None, protected, phase, mechanism or None).");
 
 static PyObject *link_facts(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -479,11 +484,40 @@ static PyObject *link_facts(PyObject *object, PyObject *unused) {
     poplin_slice greeting = poplin_link_greeting(self->link);
     const poplin_client *client = poplin_link_client(self->link);
     PyObject *text = greeting.data == NULL ? Py_NewRef(Py_None) : poplin_py_text(greeting);
-    PyObject *facts = Py_BuildValue(
-        "NzNiz", text, poplin_link_tls(self->link), PyBool_FromLong(poplin_link_protected(self->link)),
-        client == NULL ? 0 : poplin_client_phase(client), client == NULL ? NULL : poplin_client_mechanism(client));
+    PyObject *facts = Py_BuildValue("NNiz", text, PyBool_FromLong(poplin_link_protected(self->link)),
+                                    client == NULL ? 0 : poplin_client_phase(client),
+                                    client == NULL ? NULL : poplin_client_mechanism(client));
     poplin_py_link_leave(self);
     return facts;
+}
+
+PyDoc_STRVAR(tls_doc, "tls()\n--\n\nWhat was negotiated, a tuple in the order of poplin.TLSInfo; None without TLS.");
+
+/* A text that is None where it is empty; new. */
+static PyObject *text_or_none(const char *text) {
+    return text[0] == '\0' ? Py_NewRef(Py_None) : PyUnicode_FromString(text);
+}
+
+static PyObject *tls_tuple(const poplin_link *link) {
+    poplin_tls_info info;
+    if (poplin_link_tls_info(link, &info) != POPLIN_OK) {
+        return Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("sssNNNNNNNL", poplin_link_tls(link), info.version, info.cipher, text_or_none(info.group),
+                         text_or_none(info.alpn), text_or_none(info.server_name), PyBool_FromLong(info.resumed),
+                         text_or_none(poplin_tls_proof_word(info.proof)), text_or_none(info.certificate),
+                         text_or_none(info.pin), (long long)info.not_after);
+}
+
+static PyObject *link_tls(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_link *self = (poplin_py_link *)object;
+    if (!poplin_py_link_enter(self)) {
+        return NULL;
+    }
+    PyObject *tuple = tls_tuple(self->link);
+    poplin_py_link_leave(self);
+    return tuple;
 }
 
 PyDoc_STRVAR(capabilities_doc, "capabilities()\n--\n\nWhat the last CAPA told: a list of (name, parameters).");
@@ -548,6 +582,7 @@ static PyMethodDef methods[] = {
     {"dele", link_dele, METH_O, dele_doc},
     {"retr_all", link_retr_all, METH_O, retr_all_doc},
     {"facts", link_facts, METH_NOARGS, facts_doc},
+    {"tls", link_tls, METH_NOARGS, tls_doc},
     {"capabilities", link_capabilities, METH_NOARGS, capabilities_doc},
     {"answer", link_answer, METH_NOARGS, answer_doc},
     {"cancel", link_cancel, METH_NOARGS, cancel_doc},

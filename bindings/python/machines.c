@@ -206,7 +206,8 @@ PyType_Spec poplin_py_client_machine_spec = {
     { #name, POPLIN_PY_##kind, offsetof(poplin_session_config, name) }
 static const poplin_py_setting session_settings[] = {
     SETTING(stls, BOOL),       SETTING(link_protected, BOOL), SETTING(allow_cleartext, BOOL),
-    SETTING(user_pass, BOOL),  SETTING(plain, BOOL),          SETTING(greeting, STRING),
+    SETTING(asks, U32),        SETTING(mechanisms, STRING),   SETTING(host, STRING),
+    SETTING(pepper, OCTETS),   SETTING(delays, BOOL),         SETTING(greeting, STRING),
     SETTING(max_line, SIZE),   SETTING(max_sasl_line, SIZE),  SETTING(max_messages, SIZE),
     SETTING(max_output, SIZE), {NULL, POPLIN_PY_BOOL, 0},
 };
@@ -232,7 +233,7 @@ static PyObject *session_new(PyTypeObject *type, PyObject *arguments, PyObject *
 }
 
 PyDoc_STRVAR(session_next_doc, "next()\n--\n\nThe next event, or None: (kind, question, user, password, mechanism, "
-                               "index, unique_id, indexes, announced, octets, outcome, reason).");
+                               "index, unique_id, indexes, announced, octets, outcome, reason, token, failures).");
 
 static PyObject *index_list(const poplin_session_event *event) {
     PyObject *list = PyList_New((Py_ssize_t)event->count);
@@ -250,11 +251,11 @@ static PyObject *session_next(PyObject *object, PyObject *unused) {
     int status = poplin_session_next(((machine *)object)->session, &event);
     if (status != POPLIN_OK)
         return no_event(object, status);
-    return Py_BuildValue("iKNNzKNNKKiz", (int)event.kind, (unsigned long long)event.question,
+    return Py_BuildValue("iKNNzKNNKKizNI", (int)event.kind, (unsigned long long)event.question,
                          poplin_py_bytes(event.user), poplin_py_bytes(event.password), event.mechanism,
                          (unsigned long long)event.index, poplin_py_bytes(event.unique_id), index_list(&event),
                          (unsigned long long)event.announced, (unsigned long long)event.octets, (int)event.outcome,
-                         reason_of(event.error));
+                         reason_of(event.error), poplin_py_bytes(event.token), event.failures);
 }
 
 PyDoc_STRVAR(session_accept_doc, "accept(question)\n--\n\nYes.");
@@ -264,6 +265,54 @@ static PyObject *session_accept(PyObject *object, PyObject *question) {
     if (poplin_py_unsigned(question, "question", UINT64_MAX, &number) < 0)
         return NULL;
     return none_or_raise(object, poplin_session_accept(((machine *)object)->session, number));
+}
+
+/* Answers with octets: ask is the function that takes them. */
+static PyObject *answer_octets(PyObject *object, PyObject *arguments,
+                               int (*answer)(poplin_session *session, uint64_t question, poplin_slice octets)) {
+    unsigned long long question = 0;
+    PyObject *bytes = NULL;
+    poplin_slice octets;
+    if (!PyArg_ParseTuple(arguments, "KO", &question, &bytes) || poplin_py_slice(bytes, "the answer", &octets) < 0)
+        return NULL;
+    return none_or_raise(object, answer(((machine *)object)->session, question, octets));
+}
+
+PyDoc_STRVAR(session_accept_as_doc, "accept_as(question, user)\n--\n\nYes; it is this user who logs in.");
+
+static PyObject *session_accept_as(PyObject *object, PyObject *arguments) {
+    return answer_octets(object, arguments, poplin_session_accept_as);
+}
+
+PyDoc_STRVAR(session_secret_doc, "secret(question, password)\n--\n\nThe user's password.");
+
+static PyObject *session_secret(PyObject *object, PyObject *arguments) {
+    return answer_octets(object, arguments, poplin_session_secret);
+}
+
+PyDoc_STRVAR(session_keys_doc, "keys(question, text)\n--\n\nThe user's SCRAM keys.");
+
+static PyObject *session_keys(PyObject *object, PyObject *arguments) {
+    unsigned long long question = 0;
+    const char *text = NULL;
+    Py_ssize_t size = 0;
+    poplin_scram_keys keys;
+    char storage[POPLIN_SCRAM_STORAGE];
+    if (!PyArg_ParseTuple(arguments, "Ks#:keys", &question, &text, &size))
+        return NULL;
+    int status = poplin_scram_keys_parse((poplin_slice){text, (size_t)size}, storage, &keys);
+    return none_or_raise(
+        object, status != POPLIN_OK ? status : poplin_session_keys(((machine *)object)->session, question, &keys));
+}
+
+PyDoc_STRVAR(session_refuse_doc, "refuse(question, status)\n--\n\nNo.");
+
+static PyObject *session_refuse(PyObject *object, PyObject *arguments) {
+    unsigned long long question = 0;
+    int status = 0;
+    if (!PyArg_ParseTuple(arguments, "Ki:refuse", &question, &status))
+        return NULL;
+    return none_or_raise(object, poplin_session_refuse(((machine *)object)->session, question, status, NULL));
 }
 
 PyDoc_STRVAR(session_open_doc, "open(question, unique_ids, octets)\n--\n\nMessages, all of the same size.");
@@ -307,6 +356,10 @@ static PyMethodDef session_methods[] = {
     {"tls", machine_tls, METH_NOARGS, tls_doc},
     {"eof", machine_eof, METH_O, eof_doc},
     {"accept", session_accept, METH_O, session_accept_doc},
+    {"accept_as", session_accept_as, METH_VARARGS, session_accept_as_doc},
+    {"secret", session_secret, METH_VARARGS, session_secret_doc},
+    {"keys", session_keys, METH_VARARGS, session_keys_doc},
+    {"refuse", session_refuse, METH_VARARGS, session_refuse_doc},
     {"open", session_open, METH_VARARGS, session_open_doc},
     {"body", session_body, METH_VARARGS, session_body_doc},
     {NULL, NULL, 0, NULL},

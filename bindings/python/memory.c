@@ -93,6 +93,20 @@ static PyObject *memory_add_user(PyObject *object, PyObject *arguments) {
     return none_or_raise(object, status, NULL, NULL);
 }
 
+PyDoc_STRVAR(set_token_doc,
+             "set_token(name, token or None)\n--\n\nThe user's OAuth 2 token. ValueError: no such user.");
+
+static PyObject *memory_set_token(PyObject *object, PyObject *arguments) {
+    PyObject *values[2] = {NULL, NULL};
+    poplin_slice name;
+    poplin_slice token;
+    if (!PyArg_ParseTuple(arguments, "OO:set_token", &values[0], &values[1]) ||
+        poplin_py_slice(values[0], "name", &name) < 0 || poplin_py_slice(values[1], "token", &token) < 0) {
+        return NULL;
+    }
+    return none_or_raise(object, poplin_memory_set_token(memory_of(object), name, token), no_user, NULL);
+}
+
 PyDoc_STRVAR(remove_user_doc, "remove_user(name)\n--\n\nValueError: there is none of this name.");
 
 static PyObject *memory_remove_user(PyObject *object, PyObject *value) {
@@ -213,6 +227,7 @@ static PyObject *memory_load(PyObject *object, PyObject *arguments) {
 static PyMethodDef methods[] = {
     {"limit", memory_limit, METH_O, limit_doc},
     {"add_user", memory_add_user, METH_VARARGS, add_user_doc},
+    {"set_token", memory_set_token, METH_VARARGS, set_token_doc},
     {"remove_user", memory_remove_user, METH_O, remove_user_doc},
     {"deliver", memory_deliver, METH_VARARGS, deliver_doc},
     {"load", memory_load, METH_VARARGS, load_doc},

@@ -16,37 +16,24 @@ static PyObject *module_need_no_secret(PyObject *module, PyObject *mechanisms) {
     return names == NULL ? NULL : PyBool_FromLong(poplin_mechanisms_need_no_secret(names));
 }
 
-PyDoc_STRVAR(parse_url_doc, "parse_url(text, tls)\n--\n\n"
-                            "(host, port, user or None, auth or None, TLS mode) of a URL or host and a tls= word.");
+PyDoc_STRVAR(parse_url_doc, "parse_url(text, tls)\n--\n\n(scheme, host, port, user or None, auth or None, TLS mode) of "
+                            "a URL or host and a tls= word.");
+PyDoc_STRVAR(format_url_doc, "format_url(scheme, host, port, user or None, auth or None)\n--\n\nThe URL; port 0 is the "
+                             "scheme's own.");
+PyDoc_STRVAR(account_doc, "account(address)\n--\n\n(domain, users, the two names to look up) of an address or domain.");
+PyDoc_STRVAR(discover_doc, "discover(domain, records, numbers, cleartext)\n--\n\nA list of (host, port, tls= word, "
+                           "verified) from a list of (pop3s, priority, weight, port, target, signed) and four random "
+                           "octets for each.");
 
-static PyObject *module_parse_url(PyObject *module, PyObject *arguments) {
-    (void)module;
-    PyObject *url_text = NULL;
-    Py_ssize_t size = 0;
-    const char *word = NULL;
-    if (!PyArg_ParseTuple(arguments, "Us:parse_url", &url_text, &word))
-        return NULL;
-    const char *text = PyUnicode_AsUTF8AndSize(url_text, &size);
-    if (text == NULL)
-        return NULL;
-    poplin_url url = {0};
-    poplin_error error = {0};
-    enum poplin_tls_mode mode = POPLIN_TLS_IMPLICIT;
-    if (poplin_url_parse(text, (size_t)size, &url, &error) != POPLIN_OK) {
-        PyErr_SetString(PyExc_ValueError, error.reason);
-        return NULL;
-    }
-    if (poplin_url_tls(&url, word, &mode) != POPLIN_OK) {
-        PyErr_Format(PyExc_ValueError, "tls must be 'auto', 'implicit', 'stls' or 'never', not '%s'", word);
-        return NULL;
-    }
-    return Py_BuildValue("sizzi", url.host, (int)url.port, url.user[0] == '\0' ? NULL : url.user,
-                         url.auth[0] == '\0' ? NULL : url.auth, (int)mode);
-}
+PyDoc_STRVAR(scram_keys_doc, "scram_keys(password, hash, iterations, salt or None)\n--\n\nSCRAM keys as text.");
 
 static PyMethodDef functions[] = {
     {"need_no_secret", module_need_no_secret, METH_O, need_no_secret_doc},
-    {"parse_url", module_parse_url, METH_VARARGS, parse_url_doc},
+    {"parse_url", poplin_py_parse_url, METH_VARARGS, parse_url_doc},
+    {"format_url", poplin_py_format_url, METH_VARARGS, format_url_doc},
+    {"account", poplin_py_account, METH_O, account_doc},
+    {"discover", poplin_py_discover, METH_VARARGS, discover_doc},
+    {"scram_keys", poplin_py_scram_keys, METH_VARARGS, scram_keys_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -61,8 +48,11 @@ static int add_numbers(PyObject *module) {
                    {"TLS_AUTO", POPLIN_TLS_AUTO},
                    {"TLS_NEVER", POPLIN_TLS_NEVER},
                    {"LOCK_EXCLUSIVE", POPLIN_LOCK_EXCLUSIVE},
+                   {"LOCK_SNAPSHOT", POPLIN_LOCK_SNAPSHOT},
                    {"LOCK_NONE", POPLIN_LOCK_NONE},
                    {"QUESTION_CHECK", POPLIN_QUESTION_CHECK},
+                   {"QUESTION_SECRET", POPLIN_QUESTION_SECRET},
+                   {"QUESTION_TOKEN", POPLIN_QUESTION_TOKEN},
                    {"QUESTION_MAILDROP", POPLIN_QUESTION_MAILDROP},
                    {"QUESTION_BODY", POPLIN_QUESTION_BODY},
                    {"QUESTION_PIECE", POPLIN_QUESTION_PIECE},
@@ -70,6 +60,13 @@ static int add_numbers(PyObject *module) {
                    {"QUESTION_COMMIT", POPLIN_QUESTION_COMMIT},
                    {"QUESTION_CLOSE", POPLIN_QUESTION_CLOSE},
                    {"QUESTION_PROBLEM", POPLIN_QUESTION_PROBLEM},
+                   {"QUESTION_LOGIN_FAILED", POPLIN_QUESTION_LOGIN_FAILED},
+                   {"ASK_CHECK", POPLIN_ASK_CHECK},
+                   {"ASK_SECRET", POPLIN_ASK_SECRET},
+                   {"ASK_KEYS", POPLIN_ASK_KEYS},
+                   {"ASK_TOKEN", POPLIN_ASK_TOKEN},
+                   {"SCRAM_SHA_1", POPLIN_SCRAM_SHA_1},
+                   {"SCRAM_SHA_256", POPLIN_SCRAM_SHA_256},
 #define STATUS(name, value, text) {#name, value},
                    POPLIN_STATUS_TABLE(STATUS)
 #undef STATUS
@@ -77,6 +74,9 @@ static int add_numbers(PyObject *module) {
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (PyModule_AddIntConstant(module, numbers[i].name, numbers[i].value) < 0)
             return -1;
+    }
+    if (PyModule_AddIntConstant(module, "EXPIRE_NEVER", (long)POPLIN_EXPIRE_NEVER) < 0) {
+        return -1;
     }
     return PyModule_AddStringConstant(module, "__version__", poplin_version());
 }
@@ -104,9 +104,9 @@ static const struct {
 } types[] = {
 #define TYPE(name) \
     { &poplin_py_##name##_spec, offsetof(poplin_py_state, name) }
-    TYPE(credentials),     TYPE(link),   TYPE(call),    TYPE(series), TYPE(message),   TYPE(server),
-    TYPE(background),      TYPE(memory), TYPE(testkit), TYPE(record), TYPE(authority), TYPE(client_machine),
-    TYPE(session_machine),
+    TYPE(credentials),     TYPE(link),    TYPE(call),    TYPE(series), TYPE(message),   TYPE(server),
+    TYPE(background),      TYPE(memory),  TYPE(testkit), TYPE(record), TYPE(authority), TYPE(client_machine),
+    TYPE(session_machine), TYPE(maildir),
 #undef TYPE
 };
 

@@ -65,6 +65,11 @@ static PyObject *unique_id_list(const poplin_question *question) {
     return list;
 }
 
+/* A token may come without a name. */
+static PyObject *name_or_none(poplin_slice user) {
+    return user.data == NULL ? Py_NewRef(Py_None) : poplin_py_bytes(user);
+}
+
 /* The question as a tuple that begins with its kind; the package knows what follows. Takes over what it hands back. */
 static PyObject *question_tuple(poplin_py_server *self, const poplin_question *question) {
     const int kind = (int)question->kind;
@@ -75,6 +80,12 @@ static PyObject *question_tuple(poplin_py_server *self, const poplin_question *q
     case POPLIN_QUESTION_CHECK:
         return Py_BuildValue("iKNN", kind, request, poplin_py_bytes(question->user),
                              poplin_py_bytes(question->password));
+    case POPLIN_QUESTION_SECRET:
+        return Py_BuildValue("iKN", kind, request, poplin_py_bytes(question->user));
+    case POPLIN_QUESTION_TOKEN:
+        return Py_BuildValue("iKNN", kind, request, name_or_none(question->user), poplin_py_bytes(question->token));
+    case POPLIN_QUESTION_LOGIN_FAILED:
+        return Py_BuildValue("iNs", kind, poplin_py_text(question->user), question->address);
     case POPLIN_QUESTION_MAILDROP:
         return Py_BuildValue("iKN", kind, request, poplin_py_bytes(question->user));
     case POPLIN_QUESTION_BODY:
@@ -266,7 +277,10 @@ static void server_dealloc(PyObject *object) {
     poplin_py_free(object);
 }
 
-PyDoc_STRVAR(accept_doc, "accept(request)\n--\n\nYes. False: too late, as for all answers.");
+PyDoc_STRVAR(accept_doc, "accept(request, user=None)\n--\n\nYes; it is this user who logs in. False: too late, as for "
+                         "all answers.");
+PyDoc_STRVAR(secret_doc, "secret(request, password)\n--\n\nThe user's password.");
+PyDoc_STRVAR(keys_doc, "keys(request, text)\n--\n\nThe user's SCRAM keys. ValueError: they are none.");
 PyDoc_STRVAR(refuse_doc, "refuse(request, status, text)\n--\n\nNo; status is one of the module's numbers.");
 PyDoc_STRVAR(open_doc,
              "open(request, maildrop, entries)\n--\n\nA maildrop and its list of (unique-id, octets or None).");
@@ -283,7 +297,9 @@ static PyMethodDef methods[] = {
     {"close", server_close, METH_NOARGS, close_doc},
     {"port", server_port, METH_NOARGS, port_doc},
     {"advance", server_advance, METH_O, advance_doc},
-    {"accept", poplin_py_server_accept, METH_O, accept_doc},
+    {"accept", poplin_py_server_accept, METH_VARARGS, accept_doc},
+    {"secret", poplin_py_server_secret, METH_VARARGS, secret_doc},
+    {"keys", poplin_py_server_keys, METH_VARARGS, keys_doc},
     {"refuse", poplin_py_server_refuse, METH_VARARGS, refuse_doc},
     {"open", poplin_py_server_open, METH_VARARGS, open_doc},
     {"body", poplin_py_server_body, METH_VARARGS, body_doc},

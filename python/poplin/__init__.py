@@ -7,14 +7,17 @@ POP3 for people who script: a client and a server.
         for message in pop.retr_all():
             print(message.number, message.uid, message.email()["subject"])
 
-`connect` makes a `Client`; `Server` serves maildrops that are a script's own objects. Whatever goes wrong with a peer
-is a `poplin.Error`. `poplin.testing` has a server for tests, and throw-away certificates.
+`connect` makes a `Client`, `discover` finds a mail domain's servers; `Server` serves maildrops that are a script's own
+objects. Whatever goes wrong with a peer is a `poplin.Error`. `poplin.testing` has a server for tests, and throw-away
+certificates.
 """
 
 from poplin._backend import Backend, Maildrop
+from poplin._capabilities import Capabilities
 from poplin._client import Client
 from poplin._connect import Limits, connect
 from poplin._core import __version__
+from poplin._discover import SRV, Candidate, discover
 from poplin._errors import (
     AuthError,
     Cancelled,
@@ -32,34 +35,49 @@ from poplin._errors import (
     TLSError,
     Unsupported,
 )
-from poplin._results import Listing, Message, Stat, UniqueID
+from poplin._logins import scram_keys
+from poplin._maildir import Maildir
+from poplin._offers import ServerLimits
+from poplin._results import Language, Listing, Message, Stat, UniqueID
 from poplin._server import Server
+from poplin._tls import TLSInfo
+from poplin._url import URL
 
 __all__ = [
+    "SRV",
+    "URL",
     "AuthError",
     "Backend",
     "Cancelled",
+    "Candidate",
+    "Capabilities",
     "CertificateError",
     "Client",
     "ConnectionLost",
     "Error",
     "InUse",
+    "Language",
     "LimitExceeded",
     "Limits",
     "Listing",
+    "Maildir",
     "Maildrop",
     "Message",
     "NetworkError",
     "ProtocolError",
     "Refused",
     "Server",
+    "ServerLimits",
     "Stat",
     "StateError",
     "TLSError",
+    "TLSInfo",
     "Temporary",
     "Timeout",
     "UniqueID",
     "Unsupported",
     "__version__",
     "connect",
+    "discover",
+    "scram_keys",
 ]

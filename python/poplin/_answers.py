@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import CoroutineType
 from typing import Any
 
 from poplin import _bodies, _core
 from poplin._calls import Calls, Settle, Strand
+from poplin._client import secret_octets
 from poplin._errors import AuthError, InUse, Refused, Temporary
+from poplin._logins import login_methods
 
 _STATUSES: tuple[tuple[type[Refused], int], ...] = (
     (AuthError, _core.AUTH),
@@ -27,11 +29,14 @@ class Answers:
         self._core = core
         self._calls = calls
         self._note = note
-        self._maildrop: Callable[[str], Any] = _method(backend, "maildrop")
-        self._has_password = hasattr(backend, "password")
-        self._check: Callable[..., Any] = _method(backend, "password" if self._has_password else "authenticate")
+        self._maildrop: Callable[[str], Any] = backend.maildrop
+        self._logins = login_methods(backend)
+        self._login_failed: Callable[[str, str], Any] | None = getattr(backend, "login_failed", None)
         self._table: dict[int, Callable[..., None]] = {
             _core.QUESTION_CHECK: self._on_check,
+            _core.QUESTION_SECRET: self._on_secret,
+            _core.QUESTION_TOKEN: self._on_token,
+            _core.QUESTION_LOGIN_FAILED: self._on_login_failed,
             _core.QUESTION_MAILDROP: self._on_maildrop,
             _core.QUESTION_BODY: self._on_body,
             _core.QUESTION_PIECE: self._on_piece,
@@ -48,34 +53,27 @@ class Answers:
     # ---- the questions ----
 
     def _on_check(self, request: int, user: bytes, password: bytes) -> None:
+        self._ask_judge("authenticate", request, user, password)
+
+    def _on_token(self, request: int, user: bytes | None, token: bytes) -> None:
+        self._ask_judge("token", request, user, token)
+
+    def _on_secret(self, request: int, user: bytes) -> None:
         try:
-            name, secret = user.decode("utf-8"), password.decode("utf-8")
+            name = user.decode("utf-8")
         except UnicodeDecodeError:
             self._core.refuse(request, _core.AUTH, None)
             return
-        if self._has_password:
-            self._calls.run(
-                lambda: self._check(name), self._reply(request, lambda known: self._compare(request, known, secret))
-            )
+        if "password" in self._logins:
+            ask = self._logins["password"]
+            self._calls.run(lambda: ask(name), self._reply(request, lambda known: self._give(request, name, known)))
         else:
-            self._calls.run(
-                lambda: self._check(name, secret), self._reply(request, lambda good: self._judge(request, good))
-            )
+            self._ask_keys(request, name)
 
-    def _compare(self, request: int, known: Any, given: str) -> None:
-        if known is not None and not isinstance(known, str):
-            raise TypeError(f"password() must return a str or None, not {type(known).__name__}")
-        # No text fails to be encoded so: the exception would hold it, and be kept.
-        octets = None if known is None else known.encode("utf-8", "surrogatepass")
-        self._judge(request, octets is not None and hmac.compare_digest(octets, given.encode("utf-8")))
-
-    def _judge(self, request: int, good: Any) -> None:
-        if not isinstance(good, bool):
-            raise TypeError(f"authenticate() must return a bool, not {type(good).__name__}")
-        if good:
-            self._core.accept(request)
-        else:
-            self._core.refuse(request, _core.AUTH, None)
+    def _on_login_failed(self, user: str, address: str) -> None:
+        tell = self._login_failed
+        if tell is not None:
+            self._calls.run(lambda: tell(user, address), self._told)
 
     def _on_maildrop(self, request: int, user: bytes) -> None:
         name = user.decode("utf-8")
@@ -86,7 +84,7 @@ class Answers:
 
         def listing() -> Any:
             entries = drop.list()
-            return entries if isinstance(entries, Future) else list(entries)
+            return entries if isinstance(entries, Future | CoroutineType) else list(entries)
 
         def settle(entries: Any, error: BaseException | None) -> None:
             opened = False
@@ -121,6 +119,57 @@ class Answers:
         close = getattr(strand.drop, "close", None)
         if close is not None:
             strand.run(close, self._told)
+
+    # ---- who logs in ----
+
+    def _ask_judge(self, method: str, request: int, user: bytes | None, proof: bytes) -> None:
+        """Asks a method that says whether a password or token is good."""
+        try:
+            name, shown = user if user is None else user.decode("utf-8"), proof.decode("utf-8")
+        except UnicodeDecodeError:
+            self._core.refuse(request, _core.AUTH, None)
+            return
+        ask = self._logins[method]
+        self._calls.run(
+            lambda: ask(name, shown), self._reply(request, lambda good: self._judge(method, request, name, good))
+        )
+
+    def _judge(self, method: str, request: int, name: str | None, good: Any) -> None:
+        if isinstance(good, str):
+            self._core.accept(request, _login_name(method, good))
+        elif not isinstance(good, bool):
+            raise TypeError(f"{method}() must return a bool or the user's name, not {type(good).__name__}")
+        elif not good:
+            self._core.refuse(request, _core.AUTH, None)
+        elif name is None:
+            raise ValueError(f"{method}() must return the user's name where the client gives none")
+        else:
+            self._core.accept(request)
+
+    def _give(self, request: int, name: str, known: Any) -> None:
+        """Answers with the password, if there is one."""
+        if known is None:
+            self._ask_keys(request, name)
+        elif isinstance(known, str):
+            # No text fails to be encoded so: the exception would hold it, and be kept.
+            self._core.secret(request, known.encode("utf-8", "surrogatepass"))
+        else:
+            raise TypeError(f"password() must return a str or None, not {type(known).__name__}")
+
+    def _ask_keys(self, request: int, name: str) -> None:
+        if "scram_keys" in self._logins:
+            ask = self._logins["scram_keys"]
+            self._calls.run(lambda: ask(name), self._reply(request, lambda known: self._give_keys(request, known)))
+        else:
+            self._core.refuse(request, _core.AUTH, None)
+
+    def _give_keys(self, request: int, known: Any) -> None:
+        if known is None:
+            self._core.refuse(request, _core.AUTH, None)
+        elif isinstance(known, str):
+            self._core.keys(request, known.encode("utf-8", "surrogatepass"))
+        else:
+            raise TypeError(f"scram_keys() must return a str or None, not {type(known).__name__}")
 
     # ---- the answers ----
 
@@ -162,9 +211,7 @@ def _words(error: BaseException) -> str | None:
     return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text) or None
 
 
-def _method(backend: Any, name: str) -> Callable[..., Any]:
-    method = getattr(backend, name, None)
-    if not callable(method):
-        wanted = "maildrop()" if name == "maildrop" else "password() or authenticate()"
-        raise TypeError(f"a backend needs a method {wanted}; {type(backend).__name__} has none")
-    return method  # type: ignore[no-any-return]
+def _login_name(method: str, name: str) -> bytes:
+    if not name:
+        raise ValueError(f"{method}() returned an empty name")
+    return secret_octets(f"the name that {method}() returned", name)

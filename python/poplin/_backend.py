@@ -28,10 +28,11 @@ class Maildrop(Protocol):
     with -ERR and is kept in `Server.errors`; `Refused`, `InUse`, `Temporary` are answers and are not kept.
     """
 
-    def list(self) -> Iterable[tuple[str, int | None]] | Future[Any]:
+    def list(self) -> Iterable[tuple[str, int | None] | tuple[str, int | None, bool]] | Future[Any]:
         """
         The messages that this session sees: each one's unique-id (1 to 70 of the characters "!" to "~", each once) and
         its octets as on the wire, each line end counted as two; or None: it is read and counted when asked for.
+        A third element says whether the header is more than ASCII: see `Server`'s utf8=.
         """
 
     def retr(self, uid: str) -> Body | Future[Any]:
@@ -43,12 +44,26 @@ class Maildrop(Protocol):
 
 class Backend(Protocol):
     """
-    Who may log in and what they find. A plain object will do, with `maildrop` and at least one of
+    Who may log in and what they find. A plain object will do, with `maildrop` and at least one of the first four. Which
+    are there decides what clients are offered:
 
-    - `password(user)`: the user's password, or None where there is no such user;
-    - `authenticate(user, password)`: True or False, where only a check is possible.
+    - `password(user)`: the user's password, or None where there is no such user. USER and PASS, PLAIN, SCRAM; where
+      the server's `auth=` names them also APOP, CRAM-MD5 and LOGIN;
+    - `scram_keys(user)`: what `poplin.scram_keys` made of the password, or None. USER and PASS, PLAIN, SCRAM-SHA-256;
+      SCRAM-SHA-1 where `auth=` names it, for keys that are for it;
+    - `authenticate(user, password)`: whether the password is right: True or False, where only a check is possible. USER
+      and PASS, PLAIN;
+    - `token(user, token)`: whether the OAuth 2 access token is good: True or False. user is None where the client has
+      given no name. OAUTHBEARER, XOAUTH2;
+    - `login_failed(user, address)`: if it is there, it is told of each wrong name, password or token, for a log or for
+      a limit of one's own. address: the client's IP address; "" on a Unix socket.
 
-    The first is asked where both are there. Futures and exceptions as for `Maildrop`.
+    `authenticate` and `token` may also return a name in the place of True: whose maildrop it is, where the name
+    that logs in is another, or there is none. A shown password is compared with `password`'s where that is there, else
+    `authenticate` is asked, else `scram_keys`. A user without a password is looked for by `scram_keys` where both are
+    there. Unknown users, wrong passwords and wrong tokens look the same to a client.
+
+    Futures and exceptions as for `Maildrop`.
     """
 
     def maildrop(self, user: str) -> Maildrop | Future[Any]:

@@ -7,10 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
+from types import CoroutineType
 from typing import Any
 
 Settle = Callable[[Any, BaseException | None], None]
 """Takes what a call returned, or what it raised; called on the server's thread."""
+
+
+_COROUTINE = (
+    "{}() is an async function, and this server has no event loop to await it on: return the Future of "
+    "asyncio.run_coroutine_threadsafe() from an ordinary method"
+)
 
 
 class Workers:
@@ -74,6 +81,9 @@ class Calls:
             self._settle(*_outcome(function), settle)
 
     def _settle(self, value: Any, error: BaseException | None, settle: Settle) -> None:
+        if isinstance(value, CoroutineType):
+            value.close()  # else it warns, somewhere and sometime, that nobody awaited it
+            value, error = None, TypeError(_COROUTINE.format(value.__qualname__))
         if isinstance(value, Future):
             value.add_done_callback(lambda done: self._post(lambda: self._settle(*_outcome(done.result), settle)))
         else:

@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import BinaryIO, Self, overload
 
 from poplin import _core
+from poplin._capabilities import Capabilities
 from poplin._errors import Refused
-from poplin._results import Listing, Message, Stat, UniqueID
+from poplin._results import Language, Listing, Message, Stat, UniqueID
+from poplin._tls import TLSInfo, tls_info
 
 Sink = BinaryIO | io.RawIOBase | str | os.PathLike[str] | Callable[[bytes], object]
 """Where a message can be written: a binary file, a path, or what is called with each piece."""
@@ -51,8 +53,9 @@ class Client:
         self._open = True
         self._series: _core.Series[Message] | None = None
         self._greeting = ""
-        self._tls: str | None = None
+        self._tls: TLSInfo | None = None
         self._mechanism: str | None = None
+        self._user: str | None = None
 
     # ---- what is known without asking ----
 
@@ -62,8 +65,8 @@ class Client:
         return self._greeting
 
     @property
-    def tls(self) -> str | None:
-        """The connection's TLS in words, version and cipher; None where there is none."""
+    def tls(self) -> TLSInfo | None:
+        """What was negotiated, and what was verified of the server; None where there is no TLS."""
         return self._tls
 
     @property
@@ -72,9 +75,14 @@ class Client:
         return self._mechanism
 
     @property
-    def capabilities(self) -> dict[str, tuple[str, ...]]:
+    def user(self) -> str | None:
+        """The name given for the login: of two to try, the one that the server knew. None without a login."""
+        return self._user
+
+    @property
+    def capabilities(self) -> Capabilities:
         """What the server announced last, as `capa` returns it, without asking again. StateError: closed."""
-        return {name: tuple(parameters.split()) for name, parameters in self._link.capabilities()}
+        return Capabilities((name, tuple(parameters.split())) for name, parameters in self._link.capabilities())
 
     # ---- the verbs ----
 
@@ -158,7 +166,30 @@ class Client:
         """Do nothing, but hear from the server (NOOP)."""
         self._run("NOOP")
 
-    def capa(self) -> dict[str, tuple[str, ...]]:
+    def utf8(self) -> None:
+        """
+        Ask for mail with UTF-8 in its headers as it is (UTF8), on a connection made without login. `connect(utf8=True)`
+        does so before its login.
+        """
+        self._run("UTF8")
+
+    @overload
+    def lang(self) -> builtins.list[Language]: ...
+    @overload
+    def lang(self, language: str) -> str: ...
+    def lang(self, language: str | None = None) -> builtins.list[Language] | str:
+        """
+        The languages that the server's messages can be had in; or choose one: a tag ("de", "pt-BR"), or "*" for the
+        server's own choice. Returned is the tag of the language chosen (LANG). Refused where there is none like that.
+        """
+        if language is None:
+            lines = self._run("LANG").texts()
+            return [Language(tag, description) for tag, _, description in (line.partition(" ") for line in lines)]
+        call = self._link.call(_core.VERBS["LANG"], None, 0, 0, False, secret_octets("language", language))
+        call.done(True)
+        return call.reply()[0]
+
+    def capa(self) -> Capabilities:
         """Ask what the server can do (CAPA): each capability with its parameters. Refused where it cannot tell."""
         self._run("CAPA")
         return self.capabilities
@@ -184,6 +215,7 @@ class Client:
         call = self._link.login(secret_octets("user", user), secret_octets("password", password))
         call.done(True)
         call.reply()
+        self._user = user
         self._refresh()
 
     def quit(self) -> None:
@@ -290,7 +322,8 @@ class Client:
 
     def _refresh(self) -> None:
         """Notes what an opening, a login or TLS has changed."""
-        greeting, self._tls, _, _, self._mechanism = self._link.facts()
+        greeting, _, _, self._mechanism = self._link.facts()
+        self._tls = tls_info(self._link)
         self._greeting = greeting or ""
 
 

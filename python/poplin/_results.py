@@ -32,6 +32,16 @@ class Listing(NamedTuple):
     """Its size as the server announces it, line ends counted as two octets."""
 
 
+class Language(NamedTuple):
+    """One language of the server's (LANG)."""
+
+    tag: str
+    """Its name for programs: "de", "pt-BR"."""
+
+    description: str
+    """Its name for people, in the language itself; "" where the server gives none."""
+
+
 class UniqueID(NamedTuple):
     """One message's name (UIDL)."""
 

@@ -91,6 +91,10 @@ def _listen(options: argparse.Namespace, users: dict[str, str]) -> testing.Serve
             inactivity=options.inactivity,
             allow_cleartext=options.cleartext == "always",
             loopback_protected=options.cleartext != "never",
+            auth=options.auth,
+            failed_login_delay=options.failed_login_delay,
+            login_delay=options.login_delay,
+            client_ca_file=options.client_ca_file,
         )
     except poplin.CertificateError as error:
         raise Problem(os.EX_DATAERR, str(error)) from error

@@ -45,6 +45,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=_serve.run, prog=parser.prog)
     _add_mail(parser.add_argument_group("mail"))
     _add_connection(parser.add_argument_group("connection"))
+    _add_logins(parser.add_argument_group("logins"))
     _add_misbehaviour(parser.add_argument_group("misbehaviour; each as often as wanted"))
     _add_telling(parser.add_argument_group("telling"))
 
@@ -105,6 +106,34 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
         default=600.0,
         metavar="SECONDS",
         help="how long a client may be silent (default: 600)",
+    )
+
+
+def _add_logins(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--auth",
+        metavar="NAMES",
+        help="the ways to log in that are offered, 'SCRAM-SHA-256 PLAIN USER APOP', say (default: USER PLAIN)",
+    )
+    group.add_argument(
+        "--failed-login-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="before a failed login is told, growing with each that fails (default: none)",
+    )
+    group.add_argument(
+        "--login-delay",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="that a user has to wait between two logins (default: none)",
+    )
+    group.add_argument(
+        "--client-ca-file",
+        type=Path,
+        metavar="FILE",
+        help="CAs whose certificates log clients in, PEM; with --auth EXTERNAL and a certificate",
     )
 
 

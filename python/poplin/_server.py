@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from poplin import _core
 from poplin._backend import Backend
 from poplin._connect import TLS
 from poplin._listening import Address, core_settings, tls_mode
+from poplin._logins import ITERATIONS, asks_of, client_ca_settings, login_settings
+from poplin._offers import Languages, Lock, ServerLimits, offer_settings
 from poplin._serving import Serving
+from poplin._tls import AnyPath, further_certificates
 
 
 class Server:
@@ -36,47 +39,114 @@ class Server:
         key_file: str | os.PathLike[str] | None = None,
         cert_pem: str | None = None,
         key_pem: str | None = None,
+        certificates: Iterable[AnyPath | tuple[AnyPath, AnyPath]] = (),
+        resumption: bool = True,
+        key_log: AnyPath | None = None,
         workers: int = 0,
         on_error: Callable[[BaseException], object] | None = None,
         exclusive: bool = True,
+        lock: Lock | None = None,
+        lock_wait: float = 0.0,
         greeting: str = "poplin ready",
         inactivity: float = 600.0,
         max_sessions: int | None = None,
         allow_cleartext: bool = False,
         loopback_protected: bool = True,
+        auth: str | Iterable[str] | None = None,
+        name: str | None = None,
+        iterations: int = ITERATIONS,
+        pepper: bytes | None = None,
+        failed_login_delay: float = 1.0,
+        login_delay: int = 0,
+        expire: int | Literal["never"] | None = None,
+        utf8: bool = False,
+        languages: Languages | None = None,
+        limits: ServerLimits | None = None,
+        client_ca_file: str | os.PathLike[str] | None = None,
+        client_ca_pem: str | None = None,
     ) -> None:
         """
-        backend: an object with `maildrop` and at least one of `password` and `authenticate`.
+        backend: an object with `maildrop` and at least one of `password`, `scram_keys`, `authenticate` and `token`.
         host, port: an IP address or "localhost" to listen on, and a port; 0: one that is free.
         path: a Unix socket instead.
         tls: "implicit" (from the first octet), "stls" (when the client asks), "never"; "auto" is implicit where there
             is a certificate, else never.
         cert_file, key_file: PEM files (the key may be in cert_file); or cert_pem, key_pem: PEM text.
+        certificates: further ones for other names, each a PEM file or a pair of them: the name that the client asks for
+            decides, a client that names none sees the first, and one that names another is refused.
+        resumption: False hands out no tickets by which a client can take up its TLS session again.
+        key_log: a file to which the secrets of all connections are appended, for Wireshark: whoever reads it reads all.
         workers: threads on which the backend's methods run, so that a slow one holds up nobody; 0: the server's own.
             A method that is itself a client of this server needs them, one more than run at once.
         on_error: called, on the server's thread, with each exception that is also kept in `errors`.
         exclusive: one session at a time for a user (RFC 1939 demands it); others are refused as InUse.
+        lock: the same in more words: "exclusive"; "snapshot": any number, and what one of them has deleted the others
+            are told is gone, and the maildrop is not asked to delete it again; "none": any number, as exclusive=False.
+        lock_wait: seconds for which a login waits for the session before it, in place of being refused at once.
         inactivity: seconds after which a silent client is left (RFC 1939 wants 600 at least).
         max_sessions: more at once are turned away.
         allow_cleartext: let passwords come in clear over a network.
         loopback_protected: False treats a loopback address or Unix socket like any network.
+        auth: the ways to log in that may be offered, as names, in one string or several: "SCRAM-SHA-256 PLAIN", "USER"
+            (USER and PASS), "APOP" and so on. Without it all that the backend can be asked about, but for APOP, LOGIN,
+            CRAM-MD5, EXTERNAL and ANONYMOUS, which are used only by name. Shown passwords and tokens only under TLS.
+        name: what the server is called, in the challenges of APOP and CRAM-MD5; OAUTHBEARER then takes no other.
+        iterations: of SCRAM, for what `password` returns; each login takes the time of so many.
+        pepper: a secret of the server's own, the same in each run: SCRAM's salt of an unknown name then stays the same,
+            as that of a known one does. Without it one is made up, and lasts as long as this server.
+        failed_login_delay: seconds before a failed login is told; they grow with each that fails. 0: none.
+        login_delay: seconds that a user has to wait between two logins, announced and enforced. 0: none.
+        expire: days for which mail stays at least, or "never" for mail that stays for ever, announced to clients; it is
+            the maildrop that keeps or deletes. Where users differ it is the smallest number. None: no word of it.
+        utf8: offer UTF8 (RFC 6856), and names and passwords in UTF-8. A message that `list` gives as (unique-id,
+            octets, True) is then refused to clients that have not sent UTF8, as most never do.
+        languages: of the replies, besides English (RFC 6856): {"de": ("Deutsch", {"{} messages": "{} Nachrichten"})}.
+        limits: what a client may do, at most: see `ServerLimits`.
+        client_ca_file, client_ca_pem: the CAs whose certificates log clients in, with auth="EXTERNAL": as the user that
+            the certificate names by its only e-mail address, else by its common name.
 
         NetworkError: the address cannot be listened on. CertificateError: certificate or key cannot be used.
         TypeError, ValueError: the arguments do not fit together, or the backend has too few methods.
         """
-        credentials = _identity(cert_file, key_file, cert_pem, key_pem)
+        logins = login_settings(
+            asks_of(backend),
+            auth=auth,
+            name=name,
+            iterations=iterations,
+            pepper=pepper,
+            failed_login_delay=failed_login_delay,
+            login_delay=login_delay,
+        )
+        certified = cert_file is not None or cert_pem is not None
+        clients = client_ca_settings(logins.get("mechanisms"), certified, client_ca_file, client_ca_pem)
+        extras = clients | {"no_resumption": not resumption}
+        if key_log is not None:
+            extras["key_log"] = os.fsencode(key_log)
+        credentials = _identity(cert_file, key_file, cert_pem, key_pem, extras, further_certificates(certificates))
         mode = tls_mode(tls, credentials is not None)
-        settings = core_settings(
-            host=host,
-            port=port,
-            path=path,
-            mode=mode,
+        offers = offer_settings(
             exclusive=exclusive,
-            greeting=greeting,
-            inactivity=inactivity,
-            max_sessions=max_sessions,
-            allow_cleartext=allow_cleartext,
-            loopback_protected=loopback_protected,
+            lock=lock,
+            lock_wait=lock_wait,
+            utf8=utf8,
+            languages=languages,
+            expire=expire,
+            limits=limits,
+        )
+        settings = (
+            logins
+            | offers
+            | core_settings(
+                host=host,
+                port=port,
+                path=path,
+                mode=mode,
+                greeting=greeting,
+                inactivity=inactivity,
+                max_sessions=max_sessions,
+                allow_cleartext=allow_cleartext,
+                loopback_protected=loopback_protected,
+            )
         )
         core = _core.Server(settings, credentials, None)
         self._serving = Serving(core, backend, workers, on_error)
@@ -141,15 +211,19 @@ def _identity(
     key_file: str | os.PathLike[str] | None,
     cert_pem: str | None,
     key_pem: str | None,
+    extras: dict[str, object],
+    others: tuple[tuple[bytes, bytes | None], ...],
 ) -> _core.Credentials | None:
     if cert_file is None and cert_pem is None:
         if key_file is not None or key_pem is not None:
             raise ValueError("a key without a certificate")
+        if others or "key_log" in extras:
+            raise ValueError("certificates= and key_log= go with a first certificate, cert_file= or cert_pem=")
         return None
     if cert_file is not None and (cert_pem is not None or key_pem is not None):
         raise ValueError("cert_file= with key_file=, or cert_pem= with key_pem=, not both")
-    settings: dict[str, object] = {"server": True}
+    settings: dict[str, object] = {"server": True, **extras}
     files = {"cert_file": cert_file, "key_file": key_file}
     settings |= {name: os.fsencode(file) for name, file in files.items() if file is not None}
     settings |= {name: pem for name, pem in {"cert_pem": cert_pem, "key_pem": key_pem}.items() if pem is not None}
-    return _core.Credentials(settings)
+    return _core.Credentials(settings, others)

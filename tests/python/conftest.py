@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from drops import Backend
 from hypothesis import HealthCheck, settings
+from secrets_watch import secrets_watch
 
 import poplin
 import poplin.testing
+
+__all__ = ["secrets_watch"]  # pytest finds it here: it watches every test
 
 # The same examples each time, however slow the machine: a test that fails, fails again.
 _STEADY: dict[str, Any] = {"deadline": None, "derandomize": True, "database": None}

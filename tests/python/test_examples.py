@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nameserver import name_server
 from programs import Program
 
 import poplin
@@ -30,7 +31,11 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-BLOCKS = [*blocks((ROOT / "README.md").read_text("utf-8")), *blocks(TESTING)]
+BLOCKS = [
+    block
+    for name in ("README.md", "docs/testing.md", "docs/logins.md")
+    for block in blocks((ROOT / name).read_text("utf-8"))
+]
 TESTS = [block for block in BLOCKS if "def test_" in block and "pop3_server)" in block]
 PROGRAMS = [block for block in BLOCKS if block not in TESTS]
 SAMPLES = sorted((ROOT / "examples/mail").glob("*.eml"))
@@ -158,6 +163,36 @@ def test_serve_and_fetch(tmp_path: Path) -> None:
     assert (fetched.stdout, fetched.stderr) == (f"{len(SAMPLES)} messages\n", "")
     assert len(mailbox.Maildir(tmp_path / "mail")) == len(SAMPLES)
     assert list(folder.iterdir()) == []
+
+
+def test_serve_a_maildir_and_fetch(tmp_path: Path) -> None:
+    source = mailbox.Maildir(tmp_path / "served")
+    for sample in SAMPLES:
+        source.add(sample.read_bytes())
+    examples = ROOT / "examples/python"
+    with running(examples / "maildir.py", tmp_path / "served", "alice", POPLIN_PASSWORD="secret") as server:
+        url = line_of(server).replace("://", "://alice@")
+        fetched = run(examples / "fetch.py", url, tmp_path / "mail", POPLIN_PASSWORD="secret")
+    assert (fetched.stdout, fetched.stderr) == (f"{len(SAMPLES)} messages\n", "")
+    assert len(mailbox.Maildir(tmp_path / "mail")) == len(SAMPLES)
+    assert len(source) == 0
+
+
+def test_discover() -> None:
+    zone = {
+        "_pop3s._tcp.example.org.": ["10 0 995 pop.example.org."],
+        "_pop3._tcp.example.org.": ["0 0 110 pop.provider.test."],
+    }
+    with name_server({**zone}) as server:
+        done = run(ROOT / "examples/python/discover.py", "alice@example.org", "127.0.0.1", server.port)
+        nothing = run(ROOT / "examples/python/discover.py", "alice@example.net", "127.0.0.1", server.port)
+    assert done.stderr == ""
+    assert [line.strip() for line in done.stdout.splitlines()] == [
+        "pop3s://pop.example.org tls=implicit",
+        "pop3://pop.provider.test tls=stls (ask the user whether he knows it)",
+        "user names to try: alice@example.org alice",
+    ]
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (1, "", "")
 
 
 def test_the_demonstration(tmp_path: Path) -> None:

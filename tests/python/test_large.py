@@ -92,7 +92,7 @@ def test_sessions_leave_nothing_behind() -> None:
         import gc, os, sys, poplin
         from drops import Backend, mail
         backend = Backend(mail(3, 2000))
-        server = poplin.Server(backend)
+        server = poplin.Server(backend, auth="PLAIN", failed_login_delay=0)
         server.start()
         def session(number):
             with poplin.connect(server.url, user="alice", password="secret") as pop:

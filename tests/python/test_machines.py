@@ -14,7 +14,7 @@ from poplin._core import VERBS, ClientMachine, SessionMachine
 
 # enum poplin_client_event_kind, enum poplin_session_event_kind
 START_TLS, BODY, OPENED, FAILED = 1, 4, 6, 8
-CHECK, MAILDROP, CONTENT, COMMIT, SESSION_TLS = 0, 1, 2, 4, 5
+CHECK, SECRET, TOKEN, DELAY, MAILDROP, CONTENT, COMMIT = 0, 1, 2, 3, 4, 5, 7
 
 Trace = tuple[list[tuple[Any, ...]], bytes]
 
@@ -186,6 +186,53 @@ def session_trace(pieces: Iterable[bytes], bodies: list[bytes], **config: Any) -
             machine.body(question, bodies[event[5]], True)
 
     return drive(machine, pieces, react)
+
+
+def login_trace(pieces: Iterable[bytes], **config: Any) -> Trace:
+    """Every question of a login is answered: with alice's password or keys, with a name, or with no."""
+    asks = sum(getattr(poplin._core, f"ASK_{name}") for name in ("SECRET", "TOKEN"))
+    settings = {
+        "asks": asks,
+        "mechanisms": "USER PLAIN LOGIN OAUTHBEARER XOAUTH2",
+        **config,
+    }
+    machine = SessionMachine({"link_protected": True, "delays": True, **settings})
+
+    def react(event: tuple[Any, ...]) -> None:
+        kind, question, user = event[:3]
+        if kind == SECRET and user == b"alice":
+            machine.secret(question, b"secret")
+        elif kind == SECRET and user == b"keys":
+            machine.keys(question, KEYS)
+        elif kind == SECRET or (kind == TOKEN and event[12] != b"good"):
+            machine.refuse(question, poplin._core.AUTH)
+        elif kind == TOKEN:
+            machine.accept_as(question, b"alice")
+        elif kind == DELAY:
+            machine.accept(question)
+        elif kind == MAILDROP:
+            machine.open(question, (), 0)
+
+    return drive(machine, pieces, react)
+
+
+KEYS = poplin.scram_keys("secret", salt=b"sixteen octets..")
+LOGINS = [
+    b"AUTH PLAIN AGFsaWNlAHdyb25n\r\nAUTH LOGIN\r\nYm9i\r\n*\r\nAUTH PLAIN\r\nAGtleXMAc2VjcmV0\r\nSTAT\r\n",
+    b"USER bob\r\nPASS secret\r\nAUTH\r\nAUTH NONE x\r\nAUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\nQUIT\r\n",
+    b"AUTH XOAUTH2 dXNlcj1hbGljZQFhdXRoPUJlYXJlciBvbGQBAQ==\r\n\r\nAUTH OAUTHBEARER\r\n"
+    b"biwsAWF1dGg9QmVhcmVyIGdvb2QBAQ==\r\nQUIT\r\n",
+    b"USER keys\r\nPASS wrong\r\nAUTH PLAIN =\r\nUSER alice\r\nPASS secret\r\nNOOP\r\n",
+]
+
+
+@pytest.mark.parametrize("stream", LOGINS)
+def test_logins_at_every_single_cut(stream: bytes) -> None:
+    whole = login_trace([stream])
+    assert MAILDROP in [event[0] for event in whole[0]]
+    for offset in range(1, len(stream)):
+        assert login_trace(cut(stream, [offset])) == whole
+    assert login_trace(cut(stream, range(len(stream)))) == whole
 
 
 MAIL = [b"Subject: 1\n\n.\n..a\nlast", b"", b"x\r\n" * 100]

@@ -194,7 +194,7 @@ ATTACK_CASES = by_name(
             "CAPA",
             CAPA_STLS.replace(b"USER\r\nSASL PLAIN\r\n", b"")[:-3] + b"USER\r\nSASL PLAIN LOGIN CRAM-MD5\r\n.\r\n",
         ),
-        ("APOP alice c4c9334bac560ecc979e58001b3e22fb", b"-ERR unknown command\r\n"),
+        ("APOP alice c4c9334bac560ecc979e58001b3e22fb", b"-ERR not offered here\r\n"),
         ("STLS", STLS),
         *UNDER_TLS,
         outcome="committed",

@@ -223,6 +223,24 @@ def test_a_certificate_that_must_be_refused() -> None:
         assert "certificate: expired: its validity ended yesterday" in running.end()
 
 
+def test_logins_as_the_options_say(certificate: poplin.testing.Certificate, tmp_path: Path) -> None:
+    ca = poplin.testing.CA()
+    (tmp_path / "clients.pem").write_text(ca.pem)
+    tls = ("--tls", "stls", "--cert", certificate.cert_file, "--key", certificate.key_file)
+    logins = ("--auth", "EXTERNAL APOP", "--client-ca-file", tmp_path / "clients.pem", "--login-delay", "3600")
+    with serving(*tls, *logins) as running:
+        pop = poplib.POP3("127.0.0.1", running.port, timeout=30)
+        pop.apop("alice", "secret")
+        assert pop.capa()["LOGIN-DELAY"] == ["3600"]
+        pop.quit()
+        with ca.client("alice") as own, pytest.raises(poplin.Temporary) as caught:
+            settings = {"tls": "stls", "ca_pem": certificate.ca_pem, "auth": "EXTERNAL", "timeout": 30}
+            poplin.connect(f"localhost:{running.port}", client_cert=(own.cert_file, own.key_file), **settings)
+        assert caught.value.code == "LOGIN-DELAY"
+    with serving("--failed-login-delay", "0.001") as running, pytest.raises(poplin.AuthError):
+        poplin.connect(f"pop3://alice@127.0.0.1:{running.port}", password="wrong", timeout=30)
+
+
 @pytest.mark.parametrize(("where", "taken"), [("loopback", True), ("never", False), ("always", True)])
 def test_where_passwords_are_taken_in_clear(where: str, taken: bool) -> None:
     with serving("--cleartext", where) as running:
@@ -341,6 +359,11 @@ def test_an_open_session_ends_with_it_and_deletes_nothing(message: Path, signal_
         (["--attack", "none"], "none"),
         (["--attack", "doubled-cr"], "a quirk"),
         (["--quirk", "stls-stripped"], "an attack"),
+        (["--auth", "NTLM"], "SCRAM-SHA-256"),
+        (["--auth", "EXTERNAL"], "client_ca_file"),
+        (["--client-ca-file", "/dev/null"], "EXTERNAL"),
+        (["--failed-login-delay", "-1"], "failed_login_delay"),
+        (["--login-delay", "soon"], "invalid int value"),
         (["--no-such-option"], "unrecognized arguments"),
     ],
 )

@@ -177,7 +177,7 @@ def test_pieces_that_come_too_late_are_closed(connect: Any, workers: int) -> Non
 
 
 def test_authenticate_is_asked_where_there_is_no_password(connect: Any) -> None:
-    with poplin.Server(WithSizes(Backend(mail(1)))) as server:
+    with poplin.Server(WithSizes(Backend(mail(1))), failed_login_delay=0) as server:
         assert connect(server).stat().count == 1
         with pytest.raises(poplin.AuthError):
             connect(server, password="wrong")
@@ -187,7 +187,7 @@ def test_authenticate_is_asked_where_there_is_no_password(connect: Any) -> None:
 @pytest.mark.holds("T-API-1", "B")
 @pytest.mark.parametrize(
     ("method", "answer"),
-    [("password", b"secret"), ("password", True), ("authenticate", "yes"), ("authenticate", None), ("authenticate", 1)],
+    [("password", b"secret"), ("password", True), ("authenticate", b"y"), ("authenticate", None), ("authenticate", 1)],
 )
 def test_a_login_method_that_returns_nonsense_lets_nobody_in(connect: Any, method: str, answer: Any) -> None:
     methods = {method: lambda self, *_: answer, "maildrop": lambda self, user: Drop(Backend({}))}
@@ -203,18 +203,24 @@ def test_a_password_that_no_client_can_send_lets_nobody_in_and_is_not_kept(serve
         def password(self, user: str) -> str:
             return "pass\ud800word"
 
-    server, _ = serve(backend=Odd({}))
-    with pytest.raises(poplin.AuthError):
-        connect(server)
+    server, _ = serve(backend=Odd({}), failed_login_delay=0)
+    for auth in ("SCRAM-SHA-256", "PLAIN", "USER"):
+        with pytest.raises(poplin.AuthError):
+            connect(server, auth=auth)
     assert server.errors == [], "an UnicodeEncodeError would hold the password"
 
 
-def test_a_name_that_is_no_utf8_is_refused_unasked(serve: Any) -> None:
-    server, _ = serve(mail(1))
+def test_a_password_that_is_no_utf8_is_refused_unasked(serve: Any) -> None:
+    backend = WithSizes(Backend(mail(1)))
+    backend.authenticate = lambda user, password: True  # type: ignore[method-assign]
+    server, _ = serve(backend=backend, failed_login_delay=0)
     with connect_raw(server.host, server.port) as link:
         link.read_line()
-        link.send(b"AUTH PLAIN %s\r\n" % base64.b64encode(b"\0\xff\xfe\0secret"))
+        link.send(b"USER alice\r\nPASS \xff\xfe\r\n")
+        assert link.read_line().startswith(b"+OK")
         assert link.read_line().startswith(b"-ERR [AUTH]")
+        link.send(b"AUTH PLAIN %s\r\n" % base64.b64encode(b"\0\xff\xfe\0secret"))
+        assert link.read_line().startswith(b"-ERR")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +236,7 @@ def test_maildrop_refuses(serve: Any, connect: Any, raised: Exception, expected:
         def maildrop(self, user: str) -> Any:
             raise raised
 
-    server, _ = serve(backend=Refusing({}))
+    server, _ = serve(backend=Refusing({}), failed_login_delay=0)
     with pytest.raises(expected, match="later, please") as caught:
         connect(server)
     assert caught.value.code == code
@@ -615,7 +621,8 @@ def test_no_certificate_no_stls(serve: Any) -> None:
 def test_a_network_needs_tls_for_passwords(connect: Any) -> None:
     with poplin.Server(Backend(mail(1)), loopback_protected=False) as server:
         with pytest.raises(poplin.Unsupported):
-            connect(server, tls="never")
+            connect(server, tls="never", auth="PLAIN USER")
+        assert connect(server, tls="never").mechanism == "SCRAM-SHA-256"
     with poplin.Server(Backend(mail(1)), loopback_protected=False, allow_cleartext=True) as server:
         with pytest.raises(poplin.Unsupported):
             connect(server, loopback_protected=False)

@@ -165,7 +165,7 @@ def test_tls_of_its_own(tls: Any) -> None:
         with poplin.connect(server.url_for("alice"), **trust) as pop:
             assert pop.tls
         session = server.sessions[0].assert_no_cleartext_secret()
-        assert session.tls == pop.tls
+        assert session.tls == str(pop.tls)
     assert not file.parent.exists()
     with pytest.raises(poplin.StateError):
         assert server.ca_file

@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 import pytest
-from drops import messages
+from drops import Backend, messages
 from scripts import CAPABILITIES, GREETING, LEAVE, join
 
 import poplin
@@ -22,7 +22,7 @@ def test_mail_over_tls(served: Any, tls: str) -> None:
     url = server.url.replace("127.0.0.1", "localhost")
     with poplin.connect(url, tls=tls, user="alice", password="secret", ca_file=server.ca_file) as pop:
         assert pop.tls is not None
-        assert pop.tls.startswith("TLS1.3")
+        assert str(pop.tls).startswith("TLS1.3")
         for message in pop.retr_all():
             assert message.data == content[message.uid]
             message.dele()
@@ -78,7 +78,7 @@ def test_certificates_that_cannot_be_read(tmp_path: Any, certificate: Any) -> No
         with pytest.raises(poplin.CertificateError):
             poplin.connect("localhost", **settings)
     with pytest.raises(poplin.CertificateError):
-        poplin.Server(object(), cert_file=certificate.cert_file)
+        poplin.Server(Backend({}), cert_file=certificate.cert_file)
 
 
 # ---- a hostile server ----

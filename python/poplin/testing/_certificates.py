@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -38,24 +39,33 @@ class CA:
         """
         return Certificate(*self._authority.issue(names or LOOPBACK, blemish), blemish=blemish)
 
+    def client(self, user: str) -> Certificate:
+        """
+        A client certificate that names this user, valid for 30 days: for client_cert= of `poplin.connect`, at a server
+        that has this CA as client_ca_pem=. A name with an "@" is in it as an e-mail address too.
+
+        CertificateError: the name is empty, longer than 64 octets, or no plain text.
+        """
+        return Certificate(*self._authority.issue_client(user), blemish="none")
+
     def __repr__(self) -> str:
         return "<poplin.testing.CA>"
 
 
 class Certificate:
     """
-    A server's certificate and key, signed by a throw-away CA: PEM text, and as a context manager files too, in a
-    temporary folder that is removed at the end.
+    A server's or client's certificate and key, signed by a throw-away CA: PEM text, and as a context manager files
+    too, in a temporary folder that is removed at the end.
     """
 
     ca_pem: str
     """The CA's certificate: what a client has to trust."""
 
     cert_pem: str
-    """The server's certificate."""
+    """The certificate."""
 
     key_pem: str
-    """The server's private key."""
+    """Its private key."""
 
     staple: bytes | None
     """The OCSP response that goes with it, DER, where there is one: it says that the certificate is revoked."""
@@ -105,8 +115,9 @@ class Certificate:
             raise RuntimeError("a certificate has files only inside its context: with certificate(...) as it")
         return self._files.folder / name
 
-    def _credentials(self) -> _core.Credentials:
-        settings: dict[str, object] = {"server": True, "cert_pem": self.cert_pem, "key_pem": self.key_pem}
+    def _credentials(self, clients: Mapping[str, object]) -> _core.Credentials:
+        """What a server takes; clients: settings of the CAs of its clients."""
+        settings: dict[str, object] = {**clients, "server": True, "cert_pem": self.cert_pem, "key_pem": self.key_pem}
         if self.staple is not None:
             settings["staple"] = self.staple
         return _core.Credentials(settings)

@@ -41,7 +41,9 @@ class Maildrops:
 
     _kit: _core.Testkit
 
-    def _set_up_maildrops(self, memory: _core.Memory | None, users: Mapping[str, str], limit: int) -> None:
+    def _set_up_maildrops(
+        self, memory: _core.Memory | None, users: Mapping[str, str], tokens: Mapping[str, str], limit: int
+    ) -> None:
         """memory: None where the maildrops are a backend's own."""
         self._memory = memory
         self._users: dict[str, str] = {}
@@ -51,6 +53,8 @@ class Maildrops:
             memory.limit(limit)
             for name, password in users.items():
                 self.add_user(name, password)
+            for name, token in tokens.items():
+                self.set_token(name, token)
 
     def _maildrops(self) -> _core.Memory:
         if self._memory is None:
@@ -73,6 +77,16 @@ class Maildrops:
         self._kit.add_secret(secret)
         self._maildrops().add_user(octets("a user's name", name), secret)
         self._users[name] = password
+
+    def set_token(self, name: str, token: str | None) -> None:
+        """
+        The user's OAuth 2 access token from now on; None: there is none. A server that was made without tokens= does
+        not take any. ValueError: there is no such user.
+        """
+        secret = None if token is None else octets("a token", token)
+        if secret is not None:
+            self._kit.add_secret(secret)
+        self._maildrops().set_token(octets("a user's name", name), secret)
 
     def remove_user(self, name: str) -> None:
         """Removes a user and the mail. Open sessions go on, with every message gone. ValueError: there is none."""

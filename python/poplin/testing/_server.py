@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeVar
 
 from poplin import _core
 from poplin._backend import Backend
 from poplin._connect import TLS, milliseconds
 from poplin._errors import StateError
 from poplin._listening import Address, core_settings, tls_mode
+from poplin._logins import ITERATIONS, asks_of, client_ca_settings, login_settings
+from poplin._offers import Languages, Lock, ServerLimits, offer_settings
 from poplin._serving import Serving
 from poplin.testing._background import Background
 from poplin.testing._certificates import CA, LOOPBACK, Certificate
@@ -68,12 +70,27 @@ class Server(Faults, Maildrops):
         certificate: Certificate | None = None,
         quirks: Iterable[str] = (),
         exclusive: bool = True,
+        lock: Lock | None = None,
+        lock_wait: float = 0.0,
         greeting: str = "poplin test server, not for production",
         inactivity: float = 600.0,
         max_sessions: int | None = None,
         max_message: int = 256 << 20,
         allow_cleartext: bool = False,
         loopback_protected: bool = True,
+        tokens: Mapping[str, str] | None = None,
+        auth: str | Iterable[str] | None = None,
+        name: str | None = None,
+        iterations: int = ITERATIONS,
+        pepper: bytes | None = None,
+        failed_login_delay: float = 0.0,
+        login_delay: int = 0,
+        expire: int | Literal["never"] | None = None,
+        utf8: bool = False,
+        languages: Languages | None = None,
+        limits: ServerLimits | None = None,
+        client_ca_file: str | os.PathLike[str] | None = None,
+        client_ca_pem: str | None = None,
         keep_sessions: int = 10_000,
         workers: int = 0,
         raise_errors: bool = True,
@@ -88,12 +105,20 @@ class Server(Faults, Maildrops):
         certificate: of `certificate` or `CA.certificate`; for tls= "implicit" and "stls" one is made if need be.
         quirks: names from `QUIRKS` that are played from the beginning.
         exclusive: one session at a time for a user (RFC 1939 demands it).
+        lock, lock_wait, expire, utf8, languages, limits: as for `poplin.Server`. In memory, a message whose header is
+            not plain ASCII is one for clients that have sent UTF8.
         greeting: the greeting's text.
         inactivity: seconds after which a silent client is left.
         max_sessions: more at once are turned away.
         max_message: octets of the largest message that `deliver` and `load` take.
         allow_cleartext: let passwords come in clear over a network.
         loopback_protected: False treats a loopback address or Unix socket like any network.
+        tokens: names and OAuth 2 access tokens, of some of `users`; with it OAUTHBEARER and XOAUTH2 are offered.
+        auth: the ways to log in that are offered, as for `poplin.Server`. Without it USER and PASS, PLAIN, and what
+            belongs to tokens; not SCRAM, since each of its logins takes some milliseconds.
+        name, iterations, pepper, login_delay, client_ca_file, client_ca_pem: as for `poplin.Server`.
+        failed_login_delay: seconds before a failed login is told, by the server's clock; none, unless a test is
+            about it.
         keep_sessions: ended sessions that are kept; the oldest go first.
         workers: threads on which the backend's methods run; 0: the server's own.
         raise_errors: leaving the context raises what went wrong in the backend's methods, one exception as it is,
@@ -113,27 +138,59 @@ class Server(Faults, Maildrops):
             raise ValueError("users= or backend=: which of the two is meant?")
         if workers and backend is None:
             raise ValueError("workers= is for a backend's methods, and there is no backend=")
+        if tokens is not None and backend is not None:
+            raise ValueError("tokens= is for users in memory: a backend has a method token()")
+        if tokens is not None and not isinstance(tokens, Mapping):
+            raise TypeError(f"tokens must be a dict of names and tokens, not {type(tokens).__name__}")
+        for user in tokens or ():
+            if user not in (users or ()):
+                raise ValueError(f"tokens= has {user!r}, whom users= has not: whoever has a token has a password too")
+        in_memory = _core.ASK_SECRET | (0 if tokens is None else _core.ASK_TOKEN)
+        asks = in_memory if backend is None else asks_of(backend)
+        logins = login_settings(
+            asks,
+            auth=_default_auth(asks) if auth is None else auth,
+            name=name,
+            iterations=iterations,
+            pepper=pepper,
+            failed_login_delay=failed_login_delay,
+            login_delay=login_delay,
+        )
         if certificate is None and tls in ("implicit", "stls"):
             certificate = CA().certificate(*dict.fromkeys((*LOOPBACK, host)))
         mode = tls_mode(tls, certificate is not None)
-        settings = core_settings(
-            host=host,
-            port=port,
-            path=path,
-            mode=mode,
+        certified = certificate is not None
+        clients = client_ca_settings(logins.get("mechanisms"), certified, client_ca_file, client_ca_pem)
+        offers = offer_settings(
             exclusive=exclusive,
-            greeting=greeting,
-            inactivity=inactivity,
-            max_sessions=max_sessions,
-            allow_cleartext=allow_cleartext,
-            loopback_protected=loopback_protected,
+            lock=lock,
+            lock_wait=lock_wait,
+            utf8=utf8,
+            languages=languages,
+            expire=expire,
+            limits=limits,
         )
-        credentials = None if certificate is None else certificate._credentials()
+        settings = (
+            logins
+            | offers
+            | core_settings(
+                host=host,
+                port=port,
+                path=path,
+                mode=mode,
+                greeting=greeting,
+                inactivity=inactivity,
+                max_sessions=max_sessions,
+                allow_cleartext=allow_cleartext,
+                loopback_protected=loopback_protected,
+            )
+        )
+        credentials = None if certificate is None else certificate._credentials(clients)
         self._kit = _core.Testkit({"keep_sessions": keep_sessions})
         for quirk in quirks:
             self.quirk(quirk)
         memory = _core.Memory() if backend is None else None
-        self._set_up_maildrops(memory, users or {}, max_message)
+        self._set_up_maildrops(memory, users or {}, tokens or {}, max_message)
         self._running: Background | Serving
         if backend is None:
             assert memory is not None
@@ -281,6 +338,10 @@ class Server(Faults, Maildrops):
         if self._memory is not None:
             for name in self.users:
                 self.clear(name)
+
+
+def _default_auth(asks: int) -> str:
+    return "USER PLAIN OAUTHBEARER XOAUTH2" if asks & _core.ASK_TOKEN else "USER PLAIN"
 
 
 ServerFactory: TypeAlias = type[Server]

@@ -1,0 +1,70 @@
+"""URLs of POP3 servers, as values."""
+
+from __future__ import annotations
+
+from typing import Literal, Never, Self
+
+from poplin import _core
+
+
+class URL:
+    """
+    Where to connect, and as whom (RFC 2384): `connect` takes one in place of its text, and `str()` writes it.
+
+        str(poplin.URL("mail.example.org", user="alice@example.org", auth="SCRAM-SHA-256"))
+        'pop3s://alice%40example.org;AUTH=SCRAM-SHA-256@mail.example.org'
+
+    host: a name in ASCII, or an IP address without brackets.
+    scheme: "pop3s" (TLS from the first octet), "pop3" (STLS), or RFC 2384's "pop", which means the same as "pop3".
+    port: 0 stands for the scheme's own, and becomes it: 995, or 110 for the other two.
+    user: who logs in, as the server knows him; what a URL cannot hold as it is is percent-encoded in the text.
+    auth: the only mechanism that may be used; "*" is any; "+APOP" for APOP, which is no SASL mechanism.
+
+    A URL holds no password. ValueError: no URL has these parts.
+    """
+
+    __slots__ = ("auth", "host", "port", "scheme", "user")
+
+    host: str
+    scheme: Literal["pop3s", "pop3", "pop"]
+    port: int
+    user: str | None
+    auth: str | None
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        scheme: Literal["pop3s", "pop3", "pop"] = "pop3s",
+        port: int = 0,
+        user: str | None = None,
+        auth: str | None = None,
+    ) -> None:
+        self._take(_core.format_url(scheme, host, port, user, auth))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The URL, or bare host, that this text is. ValueError: it is none; the message says what to do."""
+        url = object.__new__(cls)
+        url._take(text)
+        return url
+
+    def __str__(self) -> str:
+        return _core.format_url(self.scheme, self.host, self.port, self.user, self.auth)
+
+    def __repr__(self) -> str:
+        return f"poplin.URL.parse({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, URL) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise AttributeError(f"a URL does not change: make another one with another {name}")
+
+    def _take(self, text: str) -> None:
+        scheme, host, port, user, auth, _ = _core.parse_url(text, "auto")
+        for name, value in (("scheme", scheme), ("host", host), ("port", port), ("user", user), ("auth", auth)):
+            object.__setattr__(self, name, value)
