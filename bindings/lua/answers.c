@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,11 +75,44 @@ static poplin_lua_loan *lend(lua_State *L, poplin_lua_server *self) {
 
 /* ---- answers ---- */
 
-/* server:accept(request): yes, to a check or a commit. */
+/* server:accept(request, user or nil): yes, to a check, a token or a commit; and who it is that logs in. */
 static int accept_request(lua_State *L) {
     poplin_lua_server *self = poplin_lua_check_server(L);
     poplin_request request = check_request(L);
-    return answered(L, self, self->server == NULL ? POPLIN_ERR_STATE : poplin_server_accept(self->server, request));
+    poplin_slice user = poplin_lua_slice(L, 3);
+    if (self->server == NULL) {
+        return answered(L, self, POPLIN_ERR_STATE);
+    }
+    return answered(L, self,
+                    user.data == NULL ? poplin_server_accept(self->server, request)
+                                      : poplin_server_accept_as(self->server, request, user));
+}
+
+/* server:secret(request, password): what the user's password is. */
+static int answer_secret(lua_State *L) {
+    poplin_lua_server *self = poplin_lua_check_server(L);
+    poplin_request request = check_request(L);
+    luaL_checktype(L, 3, LUA_TSTRING);
+    poplin_slice password = poplin_lua_slice(L, 3);
+    return answered(L, self,
+                    self->server == NULL ? POPLIN_ERR_STATE : poplin_server_secret(self->server, request, password));
+}
+
+/* server:keys(request, text): what the user's SCRAM keys are; nil where the text holds none and nothing was answered. */
+static int answer_keys(lua_State *L) {
+    poplin_lua_server *self = poplin_lua_check_server(L);
+    poplin_request request = check_request(L);
+    luaL_checktype(L, 3, LUA_TSTRING);
+    char storage[POPLIN_SCRAM_STORAGE];
+    poplin_scram_keys keys;
+    int status = poplin_scram_keys_parse(poplin_lua_slice(L, 3), storage, &keys);
+    if (status != POPLIN_OK) {
+        lua_pushnil(L);
+        return 1;
+    }
+    status = self->server == NULL ? POPLIN_ERR_STATE : poplin_server_keys(self->server, request, &keys);
+    explicit_bzero(storage, sizeof storage);
+    return answered(L, self, status);
 }
 
 /* server:refuse(request, kind, text or nil): no, to any question. */
@@ -91,9 +125,9 @@ static int refuse_request(lua_State *L) {
         L, self, self->server == NULL ? POPLIN_ERR_STATE : poplin_server_refuse(self->server, request, status, text));
 }
 
-/* One { unique-id, octets or nil } of the list at index 4; its strings live as long as the list. */
+/* One { unique-id, octets or nil, utf8 = boolean or nil } of the list at index 4; its strings live as long as the list. */
 static poplin_listing check_listing(lua_State *L, lua_Integer i) {
-    poplin_listing listing = {{NULL, 0}, POPLIN_OCTETS_UNKNOWN};
+    poplin_listing listing = {{NULL, 0}, POPLIN_OCTETS_UNKNOWN, false};
     if (lua_rawgeti(L, 4, i) != LUA_TTABLE || lua_rawgeti(L, -1, 1) != LUA_TSTRING) {
         luaL_error(L, "list: element %I must be { unique-id, octets or nil }", (LUAI_UACINT)i);
     }
@@ -106,7 +140,8 @@ static poplin_listing check_listing(lua_State *L, lua_Integer i) {
         }
         listing.octets = (uint64_t)octets;
     }
-    lua_pop(L, 3);
+    listing.utf8 = lua_getfield(L, -3, "utf8") != LUA_TNIL && lua_toboolean(L, -1);
+    lua_pop(L, 4);
     return listing;
 }
 
@@ -198,6 +233,9 @@ static int answer_piece(lua_State *L) {
 }
 
 const luaL_Reg poplin_lua_answers[] = {
-    {"accept", accept_request},      {"refuse", refuse_request}, {"open", open_maildrop}, {"body", answer_body},
-    {"body_file", answer_body_file}, {"pieces", answer_pieces},  {"piece", answer_piece}, {NULL, NULL},
+    {"accept", accept_request},      {"secret", answer_secret},
+    {"keys", answer_keys},           {"refuse", refuse_request},
+    {"open", open_maildrop},         {"body", answer_body},
+    {"body_file", answer_body_file}, {"pieces", answer_pieces},
+    {"piece", answer_piece},         {NULL, NULL},
 };

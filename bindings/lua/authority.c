@@ -53,6 +53,20 @@ static const char **check_names(lua_State *L, int count) {
     return names;
 }
 
+/* Pushes the userdata of a certificate, still empty. */
+static poplin_tls_throwaway *new_texts(lua_State *L) {
+    poplin_tls_throwaway *texts = lua_newuserdatauv(L, sizeof *texts, 0);
+    *texts = (poplin_tls_throwaway){.ca_pem = NULL};
+    luaL_setmetatable(L, POPLIN_LUA_CERTIFICATE);
+    return texts;
+}
+
+static void push_texts(lua_State *L, const poplin_tls_throwaway *texts) {
+    lua_pushstring(L, texts->ca_pem);
+    lua_pushstring(L, texts->cert_pem);
+    lua_pushstring(L, texts->key_pem);
+}
+
 /*
  * authority:issue(blemish, name, ...): the CA's certificate, the server's, and its key, as PEM text, and an OCSP
  * response or nil; or nil and an error.
@@ -64,23 +78,35 @@ static int authority_issue(lua_State *L) {
     luaL_argcheck(L, self != NULL, 1, "this authority is gone");
     luaL_checkstack(L, 8, NULL);
     const char **names = check_names(L, count);
-    poplin_tls_throwaway *texts = lua_newuserdatauv(L, sizeof *texts, 0);
-    *texts = (poplin_tls_throwaway){.ca_pem = NULL};
-    luaL_setmetatable(L, POPLIN_LUA_CERTIFICATE);
+    poplin_tls_throwaway *texts = new_texts(L);
     int status = poplin_tls_authority_issue(self, blemish, names, (size_t)count, texts);
     if (status != POPLIN_OK) {
         const char *reason = status == POPLIN_ERR_CERTIFICATE ? "one of the names is no host name" : NULL;
         return poplin_lua_fail_with(L, status, "making a certificate", reason);
     }
-    lua_pushstring(L, texts->ca_pem);
-    lua_pushstring(L, texts->cert_pem);
-    lua_pushstring(L, texts->key_pem);
+    push_texts(L, texts);
     if (texts->staple == NULL) {
         lua_pushnil(L);
     } else {
         lua_pushlstring(L, texts->staple, texts->staple_size);
     }
     return 4;
+}
+
+/* authority:issue_client(user): the CA's certificate, the client's, and its key, as PEM text; or nil and an error. */
+static int authority_issue_client(lua_State *L) {
+    poplin_tls_authority *self = *check_authority(L);
+    const char *user = poplin_lua_text(L, 2);
+    luaL_argcheck(L, self != NULL, 1, "this authority is gone");
+    poplin_tls_throwaway *texts = new_texts(L);
+    int status = poplin_tls_authority_issue_client(self, user, texts);
+    if (status != POPLIN_OK) {
+        const char *reason =
+            status == POPLIN_ERR_CERTIFICATE ? "the user's name is empty, too long or no plain text" : NULL;
+        return poplin_lua_fail_with(L, status, "making a client's certificate", reason);
+    }
+    push_texts(L, texts);
+    return 3;
 }
 
 static int authority_gc(lua_State *L) {
@@ -98,7 +124,8 @@ static int certificate_gc(lua_State *L) {
 }
 
 void poplin_lua_authority_type(lua_State *L) {
-    static const luaL_Reg methods[] = {{"issue", authority_issue}, {"__gc", authority_gc}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"issue", authority_issue}, {"issue_client", authority_issue_client}, {"__gc", authority_gc}, {NULL, NULL}};
     static const luaL_Reg certificate_methods[] = {{"__gc", certificate_gc}, {NULL, NULL}};
     poplin_lua_type(L, POPLIN_LUA_AUTHORITY, methods);
     poplin_lua_type(L, POPLIN_LUA_CERTIFICATE, certificate_methods);

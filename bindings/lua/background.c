@@ -34,7 +34,7 @@ int poplin_lua_background_new(lua_State *L) {
     poplin_background **self = new_background(L);
     int status = poplin_lua_serving_credentials(&wanted, &error);
     if (status == POPLIN_OK) {
-        status = poplin_background_new(&wanted.config, poplin_memory_backend(), memory, self, &error);
+        status = poplin_background_new(&wanted.config, poplin_lua_serving_memory(&wanted), memory, self, &error);
         poplin_tls_credentials_free(wanted.config.credentials);
     }
     if (status == POPLIN_OK) {

@@ -115,6 +115,16 @@ static int call_unique_ids(lua_State *L) {
     return push_lines(L, add_unique_id);
 }
 
+static void add_text(lua_State *L, const poplin_line *line) {
+    poplin_lua_push_slice(L, line->unique_id);
+    lua_setfield(L, -2, "text");
+}
+
+/* call:texts(): of a LANG, an array of { text = string }. */
+static int call_texts(lua_State *L) {
+    return push_lines(L, add_text);
+}
+
 /* call:done(): true once the command was answered well. */
 static int call_done(lua_State *L) {
     int results = 0;
@@ -212,7 +222,7 @@ static int call_close(lua_State *L) {
 
 void poplin_lua_call_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"reply", call_reply},     {"sizes", call_sizes}, {"unique_ids", call_unique_ids}, {"done", call_done},
+        {"reply", call_reply},     {"sizes", call_sizes}, {"unique_ids", call_unique_ids}, {"texts", call_texts}, {"done", call_done},
         {"listing", call_listing}, {"body", call_body},   {"piece", call_piece},           {"__close", call_close},
         {"__gc", call_close},      {NULL, NULL},
     };

@@ -28,49 +28,10 @@ static int now(lua_State *L) {
     return 1;
 }
 
-/* core.same_secret(a, b): whether two strings are equal, in a time that does not tell where they differ. */
-static int same_secret(lua_State *L) {
-    size_t size = 0;
-    size_t other_size = 0;
-    const char *text = luaL_checklstring(L, 1, &size);
-    const char *other = luaL_checklstring(L, 2, &other_size);
-    volatile unsigned char difference = size != other_size;
-    for (size_t i = 0; i < size; i++) {
-        difference = (unsigned char)(difference | (text[i] ^ (other_size == 0 ? 0 : other[i % other_size])));
-    }
-    lua_pushboolean(L, difference == 0);
-    return 1;
-}
-
 /* core.need_no_secret(mechanisms): whether one of the named mechanisms logs in without password or token. */
 static int need_no_secret(lua_State *L) {
     lua_pushboolean(L, poplin_mechanisms_need_no_secret(luaL_checkstring(L, 1)));
     return 1;
-}
-
-/*
- * core.parse_url(url, tls): host, port, user or nil, auth or nil, and the mode of TLS; or nil and an error. An
- * unknown word for tls is misuse.
- */
-static int parse_url(lua_State *L) {
-    size_t size = 0;
-    const char *text = luaL_checklstring(L, 1, &size);
-    const char *word = luaL_checkstring(L, 2);
-    poplin_url url;
-    poplin_error error;
-    enum poplin_tls_mode mode = POPLIN_TLS_IMPLICIT;
-    if (poplin_url_parse(text, size, &url, &error) != POPLIN_OK) {
-        return poplin_lua_fail(L, &error);
-    }
-    if (poplin_url_tls(&url, word, &mode) != POPLIN_OK) {
-        return luaL_error(L, "tls must be 'auto', 'implicit', 'stls' or 'never'");
-    }
-    lua_pushstring(L, url.host);
-    lua_pushinteger(L, url.port);
-    lua_pushstring(L, url.user[0] == '\0' ? NULL : url.user);
-    lua_pushstring(L, url.auth[0] == '\0' ? NULL : url.auth);
-    lua_pushinteger(L, mode);
-    return 5;
 }
 
 static void set_integer(lua_State *L, const char *name, lua_Integer value) {
@@ -87,6 +48,7 @@ int luaopen_poplin_core(lua_State *L) {
         {"server", poplin_lua_server_new},
         {"error", poplin_lua_new_error},
         {"background", poplin_lua_background_new},
+        {"maildir", poplin_lua_maildir_new},
         {"memory", poplin_lua_memory_new},
         {"testkit", poplin_lua_testkit_new},
         {"authority", poplin_lua_authority_new},
@@ -96,10 +58,13 @@ int luaopen_poplin_core(lua_State *L) {
         {"outcomes", poplin_lua_outcomes},
         {"quirks", poplin_lua_quirks},
         {"need_no_secret", need_no_secret},
-        {"parse_url", parse_url},
+        {"parse_url", poplin_lua_parse_url},
+        {"format_url", poplin_lua_format_url},
+        {"account", poplin_lua_account},
+        {"discover", poplin_lua_discover},
         {"finalizing", finalizing},
         {"now", now},
-        {"same_secret", same_secret},
+        {"scram_keys", poplin_lua_scram_keys},
         {NULL, NULL},
     };
     luaL_checkversion(L);
@@ -112,6 +77,7 @@ int luaopen_poplin_core(lua_State *L) {
     poplin_lua_server_type(L);
     poplin_lua_authority_type(L);
     poplin_lua_background_type(L);
+    poplin_lua_maildir_type(L);
     poplin_lua_memory_type(L);
     poplin_lua_record_type(L);
     poplin_lua_testkit_type(L);
@@ -119,8 +85,14 @@ int luaopen_poplin_core(lua_State *L) {
     set_integer(L, "TLS_IMPLICIT", POPLIN_TLS_IMPLICIT);
     set_integer(L, "TLS_STLS", POPLIN_TLS_STLS);
     set_integer(L, "TLS_NEVER", POPLIN_TLS_NEVER);
+    set_integer(L, "ASK_CHECK", POPLIN_ASK_CHECK);
+    set_integer(L, "ASK_SECRET", POPLIN_ASK_SECRET);
+    set_integer(L, "ASK_KEYS", POPLIN_ASK_KEYS);
+    set_integer(L, "ASK_TOKEN", POPLIN_ASK_TOKEN);
     set_integer(L, "LOCK_EXCLUSIVE", POPLIN_LOCK_EXCLUSIVE);
+    set_integer(L, "LOCK_SNAPSHOT", POPLIN_LOCK_SNAPSHOT);
     set_integer(L, "LOCK_NONE", POPLIN_LOCK_NONE);
+    set_integer(L, "EXPIRE_NEVER", POPLIN_EXPIRE_NEVER);
     lua_pushstring(L, poplin_version());
     lua_setfield(L, -2, "version");
     return 1;

@@ -28,6 +28,7 @@
 #define POPLIN_LUA_CERTIFICATE "poplin.certificate"
 #define POPLIN_LUA_AUTHORITY "poplin.authority"
 #define POPLIN_LUA_BACKGROUND "poplin.core.background"
+#define POPLIN_LUA_MAILDIR "poplin.maildir"
 #define POPLIN_LUA_MEMORY "poplin.core.memory"
 #define POPLIN_LUA_MEMORY_LIST "poplin.core.memory.list"
 #define POPLIN_LUA_RECORD "poplin.core.record"
@@ -118,6 +119,7 @@ void poplin_lua_server_type(lua_State *L);
 void poplin_lua_error_type(lua_State *L);
 void poplin_lua_authority_type(lua_State *L);
 void poplin_lua_background_type(lua_State *L);
+void poplin_lua_maildir_type(lua_State *L);
 void poplin_lua_memory_type(lua_State *L);
 void poplin_lua_record_type(lua_State *L);
 void poplin_lua_testkit_type(lua_State *L);
@@ -128,6 +130,7 @@ int poplin_lua_link_open(lua_State *L);
 int poplin_lua_server_new(lua_State *L);
 int poplin_lua_authority_new(lua_State *L);
 int poplin_lua_background_new(lua_State *L);
+int poplin_lua_maildir_new(lua_State *L);
 int poplin_lua_memory_new(lua_State *L);
 int poplin_lua_testkit_new(lua_State *L);
 int poplin_lua_attacks(lua_State *L);
@@ -135,6 +138,11 @@ int poplin_lua_blemishes(lua_State *L);
 int poplin_lua_fault_settings(lua_State *L);
 int poplin_lua_outcomes(lua_State *L);
 int poplin_lua_quirks(lua_State *L);
+int poplin_lua_parse_url(lua_State *L);
+int poplin_lua_format_url(lua_State *L);
+int poplin_lua_account(lua_State *L);
+int poplin_lua_discover(lua_State *L);
+int poplin_lua_scram_keys(lua_State *L);
 
 /* What stands at index; raises where there is none, or it was finalized. */
 poplin_lua_loop *poplin_lua_check_loop(lua_State *L, int index);

@@ -53,6 +53,7 @@ int poplin_lua_refusal(lua_State *L, const poplin_link *link, enum poplin_verb v
 typedef struct wishes {
     poplin_link_config config;
     poplin_tls_trust trust;
+    const char *key_log;
     poplin_credentials login;
     bool wants_login;
 } wishes;
@@ -64,6 +65,7 @@ static const poplin_lua_setting settings[] = {
     SETTING("port", U16, config.port),
     SETTING("path", STRING, config.path),
     SETTING("descriptor", INT, config.descriptor),
+    SETTING("mail_domain", STRING, config.mail_domain),
     SETTING("loopback_protected", BOOL, config.loopback_protected),
     SETTING("connect_ms", U32, config.connect_ms),
     SETTING("handshake_ms", U32, config.handshake_ms),
@@ -71,6 +73,7 @@ static const poplin_lua_setting settings[] = {
     SETTING("total_ms", U32, config.total_ms),
     SETTING("mode", INT, config.client.tls),
     SETTING("strict", BOOL, config.client.strict),
+    SETTING("utf8", BOOL, config.client.utf8),
     SETTING("mechanisms", STRING, config.client.mechanisms),
     SETTING("two_step", BOOL, config.client.two_step),
     SETTING("wants_login", BOOL, wants_login),
@@ -85,6 +88,10 @@ static const poplin_lua_setting settings[] = {
     SETTING("window_commands", SIZE, config.client.window_commands),
     SETTING("window_octets", U64, config.client.window_octets),
     SETTING("verify", BOOL, trust.verify),
+    SETTING("no_resumption", BOOL, trust.no_resumption),
+    SETTING("pins", STRING, trust.pins),
+    SETTING("trust_on_first_use", STRING, trust.first_use_file),
+    SETTING("key_log", STRING, key_log),
     SETTING("ca_file", STRING, trust.ca_file),
     SETTING("ca_pem", SLICE, trust.ca_pem),
     SETTING("client_cert", STRING, trust.cert_file),
@@ -93,13 +100,24 @@ static const poplin_lua_setting settings[] = {
 };
 #undef SETTING
 
-/* Credentials where something other than the default trust is wished for. */
-static int make_credentials(wishes *wanted, poplin_error *error) {
+/* Whether nothing but the default trust is wished for, which the loop keeps, with its sessions. */
+static bool is_default(const wishes *wanted) {
     const poplin_tls_trust *trust = &wanted->trust;
-    if (trust->verify && trust->ca_file == NULL && trust->ca_pem.data == NULL && trust->cert_file == NULL) {
-        return POPLIN_OK;
+    return trust->verify && !trust->no_resumption && trust->ca_file == NULL && trust->ca_pem.data == NULL &&
+           trust->cert_file == NULL && trust->key_file == NULL && trust->pins == NULL &&
+           trust->first_use_file == NULL && wanted->key_log == NULL;
+}
+
+static int make_credentials(wishes *wanted, poplin_error *error) {
+    poplin_tls_credentials **credentials = &wanted->config.credentials;
+    int status = is_default(wanted) ? POPLIN_OK : poplin_tls_client_credentials(&wanted->trust, credentials, error);
+    if (status == POPLIN_OK && wanted->key_log != NULL) {
+        status = poplin_tls_credentials_key_log(*credentials, wanted->key_log, error);
+        if (status != POPLIN_OK) {
+            poplin_tls_credentials_free(*credentials);
+        }
     }
-    return poplin_tls_client_credentials(trust, &wanted->config.credentials, error);
+    return status;
 }
 
 static void link_ready(void *context) {
@@ -191,7 +209,9 @@ static int submit_fail(lua_State *L, const poplin_link *link, int status, enum p
     bool login = verb == POPLIN_NO_VERB;
     const char *reason = NULL;
     if (status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_LIMIT) {
-        reason = login ? UNFIT_LOGIN : "this command needs a message number";
+        reason = login                   ? UNFIT_LOGIN
+                 : verb == POPLIN_LANG ? "a language is a tag of letters, digits and '-', or '*'"
+                                       : "this command needs a message number";
     } else if (status == POPLIN_ERR_STATE) {
         reason = "this does not fit the state that the session is in";
     }
@@ -201,7 +221,7 @@ static int submit_fail(lua_State *L, const poplin_link *link, int status, enum p
     return poplin_lua_fail_with(L, status, login ? "login" : poplin_verb_name(verb), reason);
 }
 
-/* link:call(verb, number or nil, lines or nil, streamed): a call, or nil and an error. */
+/* link:call(verb, number or nil, lines or nil, streamed, language or nil): a call, or nil and an error. */
 static int link_call(lua_State *L) {
     poplin_command command = {.verb = poplin_verb_parse((poplin_slice){luaL_checkstring(L, 2), lua_rawlen(L, 2)})};
     poplin_link *link = open_link(L);
@@ -213,6 +233,7 @@ static int link_call(lua_State *L) {
     luaL_argcheck(L, lines >= 0 && lines <= POPLIN_NUMBER_MAX, 4, "lines are from 0 to 2147483647");
     command.lines = (uint32_t)lines;
     bool streamed = lua_toboolean(L, 5) != 0;
+    command.language = poplin_lua_slice(L, 6);
     if (link == NULL) {
         return poplin_lua_closed(L);
     }
@@ -271,7 +292,39 @@ static int link_retr_all(lua_State *L) {
 
 /* ---- what is known of it ---- */
 
-/* link:facts(): greeting, TLS in words, mechanism; each may be nil. */
+/* Sets a field to text, or leaves it nil where that is empty. */
+static void set_text(lua_State *L, const char *name, const char *text) {
+    if (text[0] != '\0') {
+        lua_pushstring(L, text);
+        lua_setfield(L, -2, name);
+    }
+}
+
+/* link:tls(): what was negotiated, a table; nil without TLS. */
+static int link_tls(lua_State *L) {
+    poplin_link *link = open_link(L);
+    poplin_tls_info info;
+    if (link == NULL || poplin_link_tls_info(link, &info) != POPLIN_OK) {
+        return 0;
+    }
+    lua_newtable(L);
+    set_text(L, "words", poplin_link_tls(link));
+    set_text(L, "version", info.version);
+    set_text(L, "cipher", info.cipher);
+    set_text(L, "group", info.group);
+    set_text(L, "alpn", info.alpn);
+    set_text(L, "server_name", info.server_name);
+    set_text(L, "verified", poplin_tls_proof_word(info.proof));
+    set_text(L, "certificate", info.certificate);
+    set_text(L, "pin", info.pin);
+    lua_pushboolean(L, info.resumed);
+    lua_setfield(L, -2, "resumed");
+    lua_pushinteger(L, (lua_Integer)info.not_after);
+    lua_setfield(L, -2, "not_after");
+    return 1;
+}
+
+/* link:facts(): greeting, mechanism; each may be nil. */
 static int link_facts(lua_State *L) {
     poplin_link *link = open_link(L);
     if (link == NULL) {
@@ -280,9 +333,8 @@ static int link_facts(lua_State *L) {
     const poplin_client *client = poplin_link_client(link);
     poplin_slice greeting = poplin_link_greeting(link);
     lua_pushlstring(L, greeting.data == NULL ? "" : greeting.data, greeting.size);
-    lua_pushstring(L, poplin_link_tls(link));
     lua_pushstring(L, client == NULL ? NULL : poplin_client_mechanism(client));
-    return 3;
+    return 2;
 }
 
 /* link:capabilities(): name to parameters, as one string, "" where there are none; or nil and an error. */
@@ -350,19 +402,13 @@ static int link_gc(lua_State *L) {
 
 void poplin_lua_link_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"opened", link_opened},
-        {"answer", link_answer},
-        {"login", link_login},
-        {"call", link_call},
-        {"dele", link_dele},
-        {"cancel", link_cancel},
-        {"close", link_close},
-        {"facts", link_facts},
-        {"capabilities", link_capabilities},
-        {"id", link_id},
-        {"retr_all", link_retr_all},
-        {"__gc", link_gc},
-        {NULL, NULL},
+        {"opened", link_opened}, {"answer", link_answer},
+        {"login", link_login},   {"call", link_call},
+        {"dele", link_dele},     {"cancel", link_cancel},
+        {"close", link_close},   {"facts", link_facts},
+        {"tls", link_tls},       {"capabilities", link_capabilities},
+        {"id", link_id},         {"retr_all", link_retr_all},
+        {"__gc", link_gc},       {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_LINK, methods);
 }

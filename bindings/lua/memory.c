@@ -62,6 +62,14 @@ static int memory_add_user(lua_State *L) {
     return status == POPLIN_OK ? succeed(L) : fail(L, status, "adding a user");
 }
 
+/* memory:set_token(user, token or nil): true, or nil and an error. */
+static int memory_set_token(lua_State *L) {
+    poplin_slice user = check_slice(L, 2);
+    poplin_slice token = lua_isnoneornil(L, 3) ? (poplin_slice){NULL, 0} : check_slice(L, 3);
+    int status = poplin_memory_set_token(poplin_lua_check_memory(L, 1), user, token);
+    return status == POPLIN_OK ? succeed(L) : fail(L, status, "setting a token");
+}
+
 /* memory:remove_user(name): true, or nil and an error. */
 static int memory_remove_user(lua_State *L) {
     int status = poplin_memory_remove_user(poplin_lua_check_memory(L, 1), check_slice(L, 2));
@@ -191,6 +199,7 @@ void poplin_lua_memory_type(lua_State *L) {
         {"limit", memory_limit},
         {"add_user", memory_add_user},
         {"remove_user", memory_remove_user},
+        {"set_token", memory_set_token},
         {"list", memory_list},
         {"unique_ids", memory_unique_ids},
         {"deliver", memory_deliver},

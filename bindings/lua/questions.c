@@ -15,21 +15,34 @@ static void push_error_or_nil(lua_State *L, const poplin_error *error) {
     }
 }
 
-static int push_check(lua_State *L, const poplin_question *question) {
-    lua_pushliteral(L, "check");
-    lua_pushnil(L);
-    lua_pushinteger(L, (lua_Integer)question->request);
-    poplin_lua_push_slice(L, question->user);
-    poplin_lua_push_slice(L, question->password);
-    return 5;
+/* A token may have come without a name. */
+static void push_user(lua_State *L, const poplin_question *question) {
+    if (question->user.size == 0) {
+        lua_pushnil(L);
+    } else {
+        poplin_lua_push_slice(L, question->user);
+    }
 }
 
-static int push_maildrop(lua_State *L, const poplin_question *question) {
-    lua_pushliteral(L, "maildrop");
+/* What is asked about a user, and what the user has shown, where that is part of it. */
+static int push_of_user(lua_State *L, const poplin_question *question, const char *name, const poplin_slice *shown) {
+    lua_pushstring(L, name);
     lua_pushnil(L);
     lua_pushinteger(L, (lua_Integer)question->request);
-    poplin_lua_push_slice(L, question->user);
-    return 4;
+    push_user(L, question);
+    if (shown != NULL) {
+        poplin_lua_push_slice(L, *shown);
+    }
+    return shown != NULL ? 5 : 4;
+}
+
+static int push_login_failed(lua_State *L, const poplin_question *question) {
+    lua_pushliteral(L, "login_failed");
+    lua_pushnil(L);
+    lua_pushnil(L);
+    push_user(L, question);
+    lua_pushstring(L, question->address);
+    return 5;
 }
 
 static int push_body(lua_State *L, const poplin_question *question) {
@@ -80,9 +93,13 @@ static int push_problem(lua_State *L, const poplin_question *question) {
 static int push_question(lua_State *L, const poplin_question *question) {
     switch (question->kind) {
     case POPLIN_QUESTION_CHECK:
-        return push_check(L, question);
+        return push_of_user(L, question, "check", &question->password);
+    case POPLIN_QUESTION_SECRET:
+        return push_of_user(L, question, "secret", NULL);
+    case POPLIN_QUESTION_TOKEN:
+        return push_of_user(L, question, "token", &question->token);
     case POPLIN_QUESTION_MAILDROP:
-        return push_maildrop(L, question);
+        return push_of_user(L, question, "maildrop", NULL);
     case POPLIN_QUESTION_BODY:
         return push_body(L, question);
     case POPLIN_QUESTION_PIECE:
@@ -94,6 +111,8 @@ static int push_question(lua_State *L, const poplin_question *question) {
         return push_close(L, question);
     case POPLIN_QUESTION_PROBLEM:
         return push_problem(L, question);
+    case POPLIN_QUESTION_LOGIN_FAILED:
+        return push_login_failed(L, question);
     }
     return 0;
 }
@@ -101,10 +120,12 @@ static int push_question(lua_State *L, const poplin_question *question) {
 /*
  * server:question(): nothing where there is none now; else its name, the maildrop's handle or nil, the request to
  * answer or nil, and what belongs to it:
- *     check        user, password         maildrop     user
+ *     check        user, password         secret       user
+ *     token        user or nil, token     maildrop     user
  *     body         unique-id              piece        the pieces' handle
  *     pieces_done  the pieces' handle     commit       array of unique-ids
  *     close        outcome, error or nil  problem      error
+ *     login_failed user or nil, address
  */
 int poplin_lua_question(lua_State *L) {
     poplin_lua_server *self = poplin_lua_check_server(L);

@@ -24,17 +24,33 @@ static poplin_lua_server *new_server(lua_State *L) {
     return self;
 }
 
+/* The backend of questions, without those about who logs in that the script has no function for. */
+static poplin_backend asking(unsigned asks) {
+    poplin_backend backend = *poplin_questions_backend();
+    if ((asks & POPLIN_ASK_CHECK) == 0) {
+        backend.check = NULL;
+    }
+    if ((asks & (POPLIN_ASK_SECRET | POPLIN_ASK_KEYS)) == 0) {
+        backend.secret = NULL;
+    }
+    if ((asks & POPLIN_ASK_TOKEN) == 0) {
+        backend.token = NULL;
+    }
+    return backend;
+}
+
 /* Listens, over memory or, where that is NULL, with questions. */
 static int listen_on(poplin_loop *loop, poplin_lua_server *self, poplin_lua_serving *wanted, poplin_memory *memory,
                      poplin_error *error) {
-    const poplin_backend *backend = memory != NULL ? poplin_memory_backend() : poplin_questions_backend();
+    const poplin_backend backend =
+        memory != NULL ? *poplin_lua_serving_memory(wanted) : asking(wanted->config.session.asks);
     int status = memory != NULL ? POPLIN_OK : poplin_questions_new(&self->questions);
     if (status == POPLIN_OK) {
         status = poplin_lua_serving_credentials(wanted, error);
     }
     if (status == POPLIN_OK) {
         void *context = memory != NULL ? (void *)memory : (void *)self->questions;
-        status = poplin_server_new(loop, &wanted->config, backend, context, &self->server, error);
+        status = poplin_server_new(loop, &wanted->config, &backend, context, &self->server, error);
         poplin_tls_credentials_free(wanted->config.credentials);
     }
     if (status == POPLIN_OK) {

@@ -38,15 +38,28 @@ extern const luaL_Reg poplin_lua_answers[];
 /* All that core.server and core.background take. */
 typedef struct poplin_lua_serving {
     poplin_server_config config;
+    bool tokens; /* of memory: users may log in with tokens too */
     const char *cert_file;
     const char *key_file;
     poplin_slice cert_pem;
     poplin_slice key_pem;
     poplin_slice staple;
+    struct poplin_lua_certificate {
+        const char *cert_file;
+        const char *key_file; /* NULL: in cert_file */
+    } certificates[63];       /* further ones, by SNI; in the settings' table, which has to stay */
+    size_t certificates_count;
+    bool no_resumption;
+    const char *key_log;
+    const char *client_ca_file; /* of these two, one at most */
+    poplin_slice client_ca_pem;
 } poplin_lua_serving;
 
 /* Reads the settings at index, and the testkit at kit, nil: none. Raises where something does not fit. */
 void poplin_lua_serving_read(lua_State *L, int index, int kit, poplin_lua_serving *wanted);
+
+/* The backend for maildrops in memory. */
+const poplin_backend *poplin_lua_serving_memory(const poplin_lua_serving *wanted);
 
 /* Makes the credentials that are wished for: config.credentials, which the caller frees; NULL: no TLS. */
 int poplin_lua_serving_credentials(poplin_lua_serving *wanted, poplin_error *error);

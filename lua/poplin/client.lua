@@ -2,7 +2,9 @@
 --
 -- A method returns nil and an error object where something goes wrong; iterators raise it.
 
+local capabilities = require "poplin.capabilities"
 local core = require "poplin.core"
+local credentials = require "poplin.credentials"
 local task = require "poplin.task"
 
 local Client = { __name = "poplin.client" }
@@ -39,9 +41,9 @@ local function settled(link, object, ask, answer, ...)
 end
 
 -- Sends a command and waits for its reply, which `ask` takes out of the call.
-local function run(self, ask, verb, number, lines)
+local function run(self, ask, verb, number, lines, language)
   task.check()
-  local call, err = self._link:call(verb, number, lines)
+  local call, err = self._link:call(verb, number, lines, false, language)
   if not call then
     return nil, err
   end
@@ -63,7 +65,8 @@ local OPTIONS = {
   user = true, password = true, token = true, authorize = true, auth = true, initial_response = true, tls = true,
   ca_file = true, ca_pem = true, verify = true, client_cert = true, client_key = true, timeout = true,
   total_timeout = true, path = true, descriptor = true, pipelining = true,
-  strict = true, max_message = true, loopback_protected = true, limits = true,
+  strict = true, utf8 = true, max_message = true, loopback_protected = true, limits = true, pins = true,
+  trust_on_first_use = true, mail_domain = true, resumption = true, key_log = true,
 }
 
 local LIMITS = {
@@ -72,9 +75,9 @@ local LIMITS = {
 }
 
 local PASSED_ON = {
-  "ca_file", "ca_pem", "verify", "client_cert", "client_key", "path", "descriptor", "pipelining", "strict",
+  "ca_file", "ca_pem", "verify", "client_cert", "client_key", "path", "descriptor", "pipelining", "strict", "utf8",
   "authorize",
-  "max_message", "loopback_protected",
+  "max_message", "loopback_protected", "trust_on_first_use", "mail_domain", "key_log",
 }
 
 local function milliseconds(name, seconds)
@@ -82,6 +85,23 @@ local function milliseconds(name, seconds)
     error(name .. " must be a number of seconds above 0", 0)
   end
   return math.max(1, math.tointeger(math.floor(seconds * 1000 + 0.5)))
+end
+
+-- The pins as the core takes them.
+local function pins_of(pins)
+  local list = type(pins) == "string" and { pins } or pins
+  if list == nil then
+    return nil
+  end
+  if type(list) ~= "table" or #list == 0 then
+    error("pins must be a string, or an array of at least one; without pins any key will do", 0)
+  end
+  for _, pin in ipairs(list) do
+    if type(pin) ~= "string" or not pin:find("^[^ ]+$") then
+      error("a pin is a string without spaces", 0)
+    end
+  end
+  return table.concat(list, " ")
 end
 
 local function check_names(given, known)
@@ -99,6 +119,7 @@ local function settings_of(host, port, mode, options)
     host = host, port = port, mode = mode,
     connect_ms = timeout, handshake_ms = timeout, reply_ms = timeout,
     total_ms = options.total_timeout and milliseconds("total_timeout", options.total_timeout) or nil,
+    pins = pins_of(options.pins), no_resumption = options.resumption == false,
   }
   for _, name in ipairs(PASSED_ON) do
     settings[name] = options[name]
@@ -110,51 +131,19 @@ local function settings_of(host, port, mode, options)
   return settings
 end
 
--- User and password, or neither.
-local function login_of(options, url_user, free)
-  local user = options.user or url_user
-  if not user then
-    if options.password ~= nil or options.token ~= nil then
-      error("there is a password or token, but no user", 0)
-    end
-    return nil
-  end
-  local password = options.password
-  if type(password) == "function" then
-    password = password(user)
-  end
-  local proved = type(password) == "string" or password == nil and (options.token ~= nil or free)
-  if type(user) ~= "string" or not proved then
-    error("there is a user, but no password: it must be a string, or a function that returns one; or give a token", 0)
-  end
-  return user, password
-end
+-- What was negotiated; as a string it is version and cipher in words.
+local Info = { __name = "poplin.tls" }
 
--- The token: a string, or what a function makes of the server's answer to the one before.
-local function token_of(options, answer)
-  local token = options.token
-  if type(token) == "function" then
-    token = token(answer)
-  end
-  if token ~= nil and type(token) ~= "string" then
-    error("token must be a string, or a function that returns one", 0)
-  end
-  return token
-end
-
--- The mechanisms that may be used, as the core takes them. RFC 2384's "*" is any; its "+" marks what is none of SASL's.
-local function mechanisms_of(auth)
-  if auth == nil or auth == "*" then
-    return nil
-  elseif type(auth) == "table" then
-    auth = table.concat(auth, " ")
-  end
-  return (auth:gsub("%f[^%s\0]%+", ""))
+function Info:__tostring()
+  return self.words
 end
 
 -- Notes what an opening, a login or TLS has changed.
 local function refresh(self)
-  self.greeting, self.tls, self.mechanism = self._link:facts()
+  self.greeting, self.mechanism = self._link:facts()
+  self.capabilities = capabilities.of(self._link:capabilities())
+  local info = self._link:tls()
+  self.tls = info and setmetatable(info, Info)
 end
 
 local function open(url, options, answer)
@@ -167,28 +156,28 @@ local function open(url, options, answer)
     return nil, port
   end
   local settings = settings_of(host, port, mode, options)
-  settings.mechanisms = mechanisms_of(options.auth or auth)
+  settings.mechanisms = credentials.mechanisms(options, auth)
   local free = settings.mechanisms ~= nil and core.need_no_secret(settings.mechanisms)
-  local name, password = login_of(options, user, free)
+  local name, password = credentials.login(options, user, free)
   settings.wants_login = free or name ~= nil
   settings.two_step = options.initial_response == false
-  settings.token = token_of(options, answer)
+  settings.token = credentials.token(options, answer)
   local link, err = core.open(task.loop(), settings, name, password)
   if not link then
     return nil, err
   end
-  return link, options.path or host .. ":" .. port
+  return link, options.path or host .. ":" .. port, name
 end
 
 -- One connection and its login: a client, or nil and an error; err.answer is what the server said of a refused token.
 local function attempt(url, options, answer)
-  local ok, link, where = pcall(open, url, options, answer)
+  local ok, link, where, user = pcall(open, url, options, answer)
   if not ok then
     error(type(link) == "string" and "poplin.connect: " .. link or link, 0)
   elseif not link then
     return nil, where
   end
-  local self = setmetatable({ _link = link, _where = where, _marks = 0, _open = true }, Client)
+  local self = setmetatable({ _link = link, _where = where, _marks = 0, _open = true, user = user }, Client)
   self._message = messages_of(self)
   local opened, err = settled(link, link, link.opened, link:opened())
   if not opened then
@@ -200,14 +189,29 @@ local function attempt(url, options, answer)
   return self
 end
 
---- Connects and, with a user, logs in: a client, or nil and an error. See docs/lua.md for the options.
-function Client.connect(url, options)
-  task.check()
-  options = options or {}
+-- A connection with one login, which is repeated where a token is refused and another can be had.
+local function connect(url, options)
   local self, err = attempt(url, options)
   local again = type(options.token) == "function" and options.descriptor == nil
   if not self and again and err.kind == "auth" and err.answer then
     return attempt(url, options, err.answer)
+  end
+  return self, err
+end
+
+--- Connects and, with a user, logs in: a client, or nil and an error. See docs/lua.md for the options.
+function Client.connect(url, options)
+  task.check()
+  options = options or {}
+  if type(options.user) ~= "table" then
+    return connect(url, options)
+  end
+  local self, err
+  for _, one in ipairs(credentials.guesses(url, options)) do
+    self, err = connect(url, one)
+    if self or err.kind ~= "auth" then -- what else the server may say is no reason to guess
+      break
+    end
   end
   return self, err
 end
@@ -223,6 +227,7 @@ function Client:login(user, password)
   if not text then
     return nil, refusal
   end
+  self.user = user
   refresh(self)
   return true
 end
@@ -357,21 +362,43 @@ function Client:noop()
   return run_plain(self, "NOOP")
 end
 
---- Asks what the server can do: a table from each capability's name to an array of its parameters.
+--- Asks what the server can do: a table from each capability's name to an array of its parameters, and more (see
+-- poplin.capabilities). The last answer is also in the field `capabilities`.
 function Client:capa()
   local text, err = run(self, "reply", "CAPA")
   if not text then
     return nil, err
   end
-  local capabilities = {}
-  for name, parameters in pairs(self._link:capabilities()) do
-    local words = {}
-    for word in parameters:gmatch("%S+") do
-      table.insert(words, word)
+  self.capabilities = capabilities.of(self._link:capabilities())
+  return self.capabilities
+end
+
+--- Asks for mail with UTF-8 in its headers as it is (UTF8), on a connection made without a user; with one, the option
+-- utf8 of connect does so.
+function Client:utf8()
+  return run_plain(self, "UTF8")
+end
+
+--- The languages that the server's messages can be had in, an array of { tag = s, description = s or nil }; or, with a
+-- tag ("de", "pt-BR") or "*" (the server's choice), chooses one and returns its tag.
+function Client:lang(language)
+  if language ~= nil then
+    local tag, err = run(self, "reply", "LANG", nil, nil, language)
+    if not tag then
+      return nil, err
     end
-    capabilities[name] = words
+    return tag
   end
-  return capabilities
+  local lines, err = run(self, "texts", "LANG")
+  if not lines then
+    return nil, err
+  end
+  local languages = {}
+  for i, line in ipairs(lines) do
+    local tag, description = line.text:match("^(%S+) ?(.*)$")
+    languages[i] = { tag = tag or line.text, description = description ~= "" and description or nil }
+  end
+  return languages
 end
 
 --- Leaves with QUIT: the server deletes what was marked. The client is closed afterwards, whatever happens.

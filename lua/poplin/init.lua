@@ -13,6 +13,8 @@
 
 local core = require "poplin.core"
 local client = require "poplin.client"
+local discover = require "poplin.discover"
+local logins = require "poplin.logins"
 local server = require "poplin.server"
 local task = require "poplin.task"
 
@@ -21,8 +23,14 @@ return {
 
   connect = client.connect,
   serve = server.serve,
+  discover = discover.discover,
+  parse_url = discover.parse_url,
+  format_url = discover.format_url,
+  maildir = core.maildir,
+  scram_keys = logins.scram_keys,
 
   -- How a server's functions refuse: return nil, poplin.IN_USE
+  AUTH = "auth",
   IN_USE = "in_use",
   TEMPORARY = "temporary",
   REFUSED = "refused",

@@ -1,8 +1,8 @@
 --- The server: it asks the script's functions, each in a task of its own.
 --
--- The functions are methods: of the table that serve was given (`password` or `authenticate`, `maildrop`), and of what
--- maildrop returned (`list`, `retr`, and where there is something to do, `dele` and `close`). Those of one maildrop are
--- called one after the other, close last.
+-- The functions are methods: of the table that serve was given (`maildrop`, and those that know who may log in), and
+-- of what maildrop returned (`list`, `retr`, and where there is something to do, `dele` and `close`). Those of one
+-- maildrop are called one after the other, close last.
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
@@ -15,6 +15,9 @@ Server.__index = Server
 local ERRORS_KEPT = 1000 -- a hostile peer can provoke errors without end
 local PIECE = 65536 -- octets that a pipe is read by
 local CALLED = { body = "retr", piece = "retr", pieces_done = "retr", commit = "dele" } -- by which question
+local ASKS = { -- the functions that know who may log in
+  password = core.ASK_SECRET, scram_keys = core.ASK_KEYS, authenticate = core.ASK_CHECK, token = core.ASK_TOKEN,
+}
 local REFUSALS = { in_use = true, temporary = true, auth = true, refused = true }
 
 -- ---- what went wrong ----
@@ -105,28 +108,92 @@ local function new_drop(self)
   return drop
 end
 
--- ---- the handlers: each in a task ----
+-- ---- who logs in: each function in a task of its own ----
 
-local function check(self, request, user, password)
-  local backend = self._backend
-  if backend.password then
-    local expected, reason, text = backend:password(user)
-    if type(expected) == "string" and core.same_secret(password, expected) then
-      self._core:accept(request)
-    elseif expected == nil or expected == false or type(expected) == "string" then
-      refuse(self, request, "password", "auth", reason, text)
-    else
-      error("password must return a string or nil, not a " .. type(expected), 0)
+-- Calls this function of the backend's about a user, and hands what it returns to `answer`.
+local function ask(self, name, request, answer, user, shown)
+  task.start(function(job, ok, problem)
+    if not ok then
+      note(self, problem, name, job.traceback)
+      if request then
+        self._core:refuse(request, "temporary")
+      end
     end
-    return
-  end
-  local ok, reason, text = backend:authenticate(user, password)
-  if ok then
+  end, function()
+    answer(self, name, request, user, self._backend[name](self._backend, user, shown))
+  end)
+end
+
+-- Errors name the type of what was returned and never the value, which may be a secret.
+local function unfit(name, wanted, value)
+  error(string.format("%s must return %s, not a %s", name, wanted, type(value)), 0)
+end
+
+-- authenticate and token say whether, or who it is. A token may have come without a name.
+local function answer_admission(self, name, request, user, given, reason, text)
+  if given == true and user then
     self._core:accept(request)
+  elseif given == "" then
+    error(name .. " returned an empty name", 0)
+  elseif type(given) == "string" then
+    self._core:accept(request, given)
+  elseif not given then
+    refuse(self, request, name, "auth", reason, text)
+  elseif given == true then
+    error(name .. " must return the user's name, since the client gave none", 0)
   else
-    refuse(self, request, "authenticate", "auth", reason, text)
+    unfit(name, "true, false or the user's name", given)
   end
 end
+
+local function answer_keys(self, name, request, _, keys, reason, text)
+  if not keys then
+    refuse(self, request, name, "auth", reason, text)
+  elseif type(keys) ~= "string" then
+    unfit(name, "a text or nil", keys)
+  elseif self._core:keys(request, keys) == nil then
+    error(name .. " must return what poplin.scram_keys makes", 0)
+  end
+end
+
+-- Who has no password may have keys.
+local function answer_secret(self, name, request, user, password, reason, text)
+  if password and type(password) ~= "string" then
+    unfit(name, "a string or nil", password)
+  elseif password then
+    self._core:secret(request, password)
+  elseif reason == nil and self._backend.scram_keys then
+    ask(self, "scram_keys", request, answer_keys, user)
+  else
+    refuse(self, request, name, "auth", reason, text)
+  end
+end
+
+local logins = {} -- by question
+
+function logins.check(self, request, user, password)
+  ask(self, "authenticate", request, answer_admission, user, password)
+end
+
+function logins.token(self, request, user, token)
+  ask(self, "token", request, answer_admission, user, token)
+end
+
+function logins.secret(self, request, user)
+  if self._backend.password then
+    ask(self, "password", request, answer_secret, user)
+  else
+    ask(self, "scram_keys", request, answer_keys, user)
+  end
+end
+
+function logins.login_failed(self, _, user, address)
+  if self._backend.login_failed then
+    ask(self, "login_failed", nil, function() end, user, address)
+  end
+end
+
+-- ---- the handlers of a maildrop's jobs: each in a task ----
 
 function handlers.maildrop(self, drop, request, user)
   local maildrop, reason, text = self._backend:maildrop(user)
@@ -225,18 +292,9 @@ end
 
 -- ---- questions ----
 
-local function start_check(self, request, user, password)
-  task.start(function(job, ok, problem)
-    if not ok then
-      note(self, problem, self._backend.password and "password" or "authenticate", job.traceback)
-      self._core:refuse(request, "temporary")
-    end
-  end, check, self, request, user, password)
-end
-
 local function dispatch(self, kind, handle, request, ...)
-  if kind == "check" then
-    start_check(self, request, ...)
+  if logins[kind] then
+    logins[kind](self, request, ...)
   elseif kind == "maildrop" then
     begin(self, new_drop(self), kind, request, ...)
   elseif kind == "problem" then
@@ -254,10 +312,19 @@ end
 
 -- ---- making and ending ----
 
+local function asks_of(backend)
+  local asks = 0
+  for name, bit in pairs(ASKS) do
+    asks = asks | (backend[name] and bit or 0)
+  end
+  return asks
+end
+
 --- Listens and serves, as long as something drives: a server, or nil and an error. `of` are settings of
 -- poplin.settings, whose misuse is that of `who`; `kit` a testkit or nil. `backend` has the script's functions; nil:
 -- `memory` has the maildrops.
 function Server.open(who, of, backend, kit, memory)
+  of.asks = backend and asks_of(backend) or nil
   local server, err = settings.made(who, core.server, task.loop(), of, kit, memory)
   if not server then
     return nil, err
@@ -271,17 +338,23 @@ function Server.open(who, of, backend, kit, memory)
   return self
 end
 
---- Raises unless `backend` is a table with the functions that a server needs.
-function Server.check_backend(who, backend)
-  if type(backend) ~= "table" or type(backend.maildrop) ~= "function"
-    or not (type(backend.password) == "function" or type(backend.authenticate) == "function") then
-    misuse.error("%s: a table is needed with the functions maildrop, and password or authenticate", who)
+--- Raises unless `backend` is a table with the functions that a server needs. Where `auth` is given, some of its names
+-- may need no function: the core knows.
+function Server.check_backend(who, backend, auth)
+  if type(backend) ~= "table" or type(backend.maildrop) ~= "function" or auth == nil and asks_of(backend) == 0 then
+    misuse.error("%s: a table is needed with the functions maildrop, and password, scram_keys, authenticate or token",
+      who)
+  end
+  for _, name in ipairs { "password", "scram_keys", "authenticate", "token", "login_failed" } do
+    if backend[name] and type(backend[name]) ~= "function" then
+      misuse.error("%s: %s must be a function, not a %s", who, name, type(backend[name]))
+    end
   end
 end
 
 --- Serves a script's functions: a server, or nil and an error. See docs/lua.md for the options.
 function Server.serve(backend)
-  Server.check_backend("poplin.serve", backend)
+  Server.check_backend("poplin.serve", backend, type(backend) == "table" and backend.auth or nil)
   return Server.open("poplin.serve", settings.of("poplin.serve", backend), backend)
 end
 

@@ -28,7 +28,7 @@ for _, mode in ipairs { "never", "stls", "implicit" } do
       if mode == "never" then
         assert.is_nil(pop.tls)
       else
-        assert.is_truthy(pop.tls:find("TLS1.3", 1, true))
+        assert.is_truthy(tostring(pop.tls):find("TLS1.3", 1, true))
       end
     end)
 

@@ -1,4 +1,4 @@
---- How a connection ends: only quit commits; closing is peaceful; the collector does no network I/O.
+--- How a connection ends: only quit commits; closing is peaceful; the collector does no network I/O. How a server ends.
 
 local poplin = require "poplin"
 local support = require "support"
@@ -146,5 +146,51 @@ describe("the end of a Lua state", function()
   it("by os.exit inside a callback is peaceful", function()
     local exiting = PREPARED:gsub('return "x" end', "os.exit(true, true) end")
     assert.are.same({ true, "" }, { run(exiting) })
+  end)
+end)
+
+describe("a server's end", function()
+  local server
+
+  after_each(function()
+    server:stop()
+  end)
+
+  it("closes maildrops, stopped twice or not", function()
+    local drop = support.maildrop(support.messages(1))
+    server = support.serve(drop)
+    local pop = assert(support.connect(server))
+    assert.is_true(pop:dele(1))
+    server:stop()
+    assert.are.same({ "failed" }, drop.closed)
+    assert.are.same({}, drop.deleted)
+    server:stop()
+    local ok, err = pop:quit()
+    assert.is_nil(ok)
+    assert.are.equal("closed", err.kind)
+  end)
+
+  it("may come from a callback of its own", function()
+    local drop = support.maildrop(support.messages(1))
+    function drop.retr()
+      server:stop()
+      return "too late"
+    end
+    server = support.serve(drop)
+    local pop <close> = assert(support.connect(server))
+    local text, err = pop:retr(1)
+    assert.is_nil(text)
+    assert.are.equal("closed", err.kind)
+    assert.are.same({ "failed" }, drop.closed)
+  end)
+
+  it("may come by <close>", function()
+    local url
+    do
+      local own <close> = support.serve(support.maildrop {})
+      url = own.url
+      server = own
+    end
+    assert.is_nil((poplin.connect(url)))
   end)
 end)

@@ -114,10 +114,50 @@ describe("the examples", function()
     assert.is_truthy(said:find("certificate", 1, true))
   end)
 
+  it("serve a Maildir", function()
+    assert(os.execute(string.format("mkdir -p %s/mail/new %s/mail/cur %s/got", folder, folder, folder)))
+    write(folder .. "/mail/new/1.a", read(mail[1]))
+    write(folder .. "/mail/cur/2.b:2,S", read(mail[3]))
+    local serving <close> = assert(io.popen("echo $$; POPLIN_PASSWORD=secret exec lua5.4 examples/lua/maildir.lua "
+      .. string.format("%s/mail 0 %s/cert.pem %s/key.pem", folder, folder, folder)))
+    local its_pid = serving:read("l")
+    local its_url = assert(serving:read("l")):match("serving at (pop3s://%S+);")
+    local ok, said = run(table.concat({ "lua5.4 examples/lua/fetch.lua", its_url, "alice", folder .. "/got",
+      folder .. "/ca.pem" }, " "))
+    os.execute("kill " .. its_pid)
+    assert.are.same({ true, "2 fetched\n" }, { ok, said })
+    assert.are.equal(on_the_wire(read(mail[1])), read(folder .. "/got/1%2ea.eml"))
+    assert.are.equal(on_the_wire(read(mail[3])), read(folder .. "/got/2%2eb.eml"))
+  end)
+
   it("fetch with progress, for the demonstration", function()
     local ok, said = run(table.concat({ "lua5.4 examples/demo/fetch.lua", url, folder .. "/ca.pem", "alice" }, " "))
     assert.is_true(ok)
     assert.is_truthy(said:find("TLS1.3", 1, true))
     assert.is_truthy(said:find("[" .. ("#"):rep(30) .. "] 3 of 3 messages", 1, true))
+  end)
+end)
+
+describe("the example of a discovery", function()
+  it("asks dig, and tells what needs a second look", function()
+    local folder, remove = new_folder()
+    finally(remove)
+    write(folder .. "/dig", [[#!/bin/sh
+case "$*" in
+*_pop3s._tcp.example.org.) echo "_pop3s._tcp.example.org. 60 IN SRV 10 0 995 pop.example.org." ;;
+*_pop3._tcp.example.org.) echo "_pop3._tcp.example.org. 60 IN SRV 0 0 110 pop.provider.test." ;;
+*) exit 9 ;;
+esac
+]])
+    assert(os.execute("chmod +x " .. folder .. "/dig"))
+    local command = "PATH=" .. folder .. ":$PATH lua5.4 examples/lua/discover.lua "
+    local ok, said = run(command .. "alice@example.org")
+    assert.is_true(ok)
+    assert.are.equal("pop3s://pop.example.org\ttls=implicit\t\n" ..
+      "pop3://pop.provider.test\ttls=stls\t(ask the user whether he knows it)\n", said)
+    ok, said = run(command .. "alice@example.net")
+    assert.is_false(ok)
+    assert.is_truthy(said:find("dig failed for _pop3s._tcp.example.net", 1, true))
+    assert.is_false((run(command .. "'alice@x;false'")))
   end)
 end)

@@ -160,7 +160,7 @@ describe("a server", function()
       password = function() return "x" end,
       maildrop = function() return nil, reason, words end,
     })
-    for kind, code in pairs { [poplin.IN_USE] = "IN-USE", [poplin.TEMPORARY] = "SYS/TEMP" } do
+    for kind, code in pairs { [poplin.IN_USE] = "IN-USE", [poplin.TEMPORARY] = "SYS/TEMP", [poplin.AUTH] = "AUTH" } do
       reason, words = kind, "words for " .. kind
       local pop, err = poplin.connect(server.url, { user = "alice", password = "x" })
       assert.is_nil(pop)
@@ -351,6 +351,7 @@ describe("a server", function()
   it("has callbacks that fetch mail themselves", function()
     local upstream <close> = support.serve(support.maildrop(support.messages(3)), support.tls("implicit"))
     server = assert(poplin.serve {
+      failed_login_delay = 0,
       authenticate = function(_, user, password)
         local pop = poplin.connect(upstream.url,
           { user = user, password = password, ca_pem = support.certificate.ca_pem })
@@ -430,46 +431,6 @@ describe("a server", function()
     assert.is_nil(second)
     assert.are.equal("in_use", err.kind)
     assert.are.equal(0, (pop:stat()))
-  end)
-
-  -- ---- ending ----
-
-  it("closes maildrops when it is stopped, twice or not", function()
-    local drop = support.maildrop(support.messages(1))
-    server = support.serve(drop)
-    local pop = assert(support.connect(server))
-    assert.is_true(pop:dele(1))
-    server:stop()
-    assert.are.same({ "failed" }, drop.closed)
-    assert.are.same({}, drop.deleted)
-    server:stop()
-    local ok, err = pop:quit()
-    assert.is_nil(ok)
-    assert.are.equal("closed", err.kind)
-  end)
-
-  it("may be stopped by a callback of its own", function()
-    local drop = support.maildrop(support.messages(1))
-    function drop.retr()
-      server:stop()
-      return "too late"
-    end
-    server = support.serve(drop)
-    local pop <close> = assert(support.connect(server))
-    local text, err = pop:retr(1)
-    assert.is_nil(text)
-    assert.are.equal("closed", err.kind)
-    assert.are.same({ "failed" }, drop.closed)
-  end)
-
-  it("is stopped by <close>", function()
-    local url
-    do
-      local own <close> = support.serve(support.maildrop {})
-      url = own.url
-      server = own
-    end
-    assert.is_nil((poplin.connect(url)))
   end)
 end)
 

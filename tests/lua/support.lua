@@ -2,6 +2,7 @@
 
 local poplin = require "poplin"
 local testing = require "poplin.testing"
+require "secrets_watch"
 
 local support = {}
 
@@ -44,9 +45,10 @@ local function backend_of(drop)
   }
 end
 
---- A server for alice; `options` override.
+--- A server for alice, which tells failed logins at once; `options` override.
 function support.serve(drop, options)
   local backend = backend_of(drop)
+  backend.failed_login_delay = 0
   for name, value in pairs(options or {}) do
     backend[name] = value
   end
@@ -91,18 +93,41 @@ function support.messages(n)
   return messages
 end
 
---- The raw peer, listening, with a script of its own: its port, and a function that waits for its end and returns
--- whether all went as scripted.
-function support.peer(script)
+-- The raw peer with a script of its own: the process, and a function that waits for its end and returns whether all
+-- went as scripted.
+local function peer(task, script)
   local quoted = "'" .. script:gsub("'", "'\\''") .. "'"
   local program = os.getenv("PEER") or "build/venv/bin/python tests/peer"
-  local process = assert(io.popen("exec env -u LD_PRELOAD " .. program .. " listen -c " .. quoted .. " 2>&1"))
-  local said = assert(process:read("l"))
-  local port = said:match("^port (%d+)$") or error(said)
-  return math.tointeger(port), function()
+  local process = assert(io.popen("exec env -u LD_PRELOAD " .. program .. " " .. task .. " -c " .. quoted .. " 2>&1"))
+  return process, function()
     local transcript = process:read("a")
     return process:close(), transcript
   end
+end
+
+--- The raw peer, listening: its port, and a function that waits for its end and returns whether all went as scripted.
+function support.peer(script)
+  local process, ended = peer("listen", script)
+  local said = assert(process:read("l"))
+  local port = said:match("^port (%d+)$") or error(said)
+  return math.tointeger(port), ended
+end
+
+--- The raw peer, connecting to a test server, with a script of its own: drives until that session has ended, and raises
+-- the peer's transcript unless all went as scripted.
+function support.talk(server, script)
+  local _, ended = peer("connect " .. server.host .. " " .. server.port, script)
+  assert(server:wait_for(function() return server.sessions[1] and server.sessions[1].outcome end, 20))
+  local ok, transcript = ended()
+  assert(ok, transcript)
+end
+
+--- The text in a file, for the length of a test, which calls what comes second at its end.
+function support.file(text)
+  local path = os.tmpname()
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  return path, function() os.remove(path) end
 end
 
 --- Calls f and collects what it warns of.

@@ -45,6 +45,19 @@ function CA:certificate(...)
   return { ca_pem = ca_pem, cert_pem = cert_pem, key_pem = key_pem, staple = staple }
 end
 
+--- A client's certificate, by which this user logs in with EXTERNAL: a table of PEM texts, ca_pem for the server's
+-- client_ca_pem, cert_pem and key_pem for the client. nil and an error where the name cannot stand in one.
+function CA:client(user)
+  if type(user) ~= "string" then
+    misuse.error("poplin: a client's certificate is for a user's name, not a %s", type(user))
+  end
+  local ca_pem, cert_pem, key_pem = self._authority:issue_client(user)
+  if not ca_pem then
+    return nil, cert_pem
+  end
+  return { ca_pem = ca_pem, cert_pem = cert_pem, key_pem = key_pem }
+end
+
 --- A throw-away CA, for several certificates.
 function certificates.ca()
   local authority, err = core.authority()

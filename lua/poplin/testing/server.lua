@@ -17,18 +17,26 @@ local Server = { __name = "poplin.testing.server" }
 local WHO = "poplin.testing.Server"
 local KEPT = 10000 -- sessions, unless told otherwise
 local TIMEOUT = 5 -- seconds of wait_for, unless told otherwise
+local QUICK = "USER PLAIN" -- the ways to log in, unless told otherwise: one by SCRAM takes milliseconds
+local TOKENS = " OAUTHBEARER XOAUTH2" -- and these where there are tokens
 
 -- ---- options ----
 
 local PASSED_ON = {
-  "host", "port", "path", "exclusive", "inactivity", "max_sessions", "allow_cleartext", "loopback_protected",
+  "host", "port", "path", "exclusive", "inactivity", "max_sessions", "allow_cleartext", "loopback_protected", "name",
+  "iterations", "pepper", "login_delay", "client_ca_file", "client_ca_pem", "lock", "lock_wait", "expire", "utf8",
+  "languages", "limits",
 }
 
 local OPTIONS = {
-  users = "table", backend = "table", background = "boolean", tls = "string", certificate = "table", quirks = "table",
+  users = "table", tokens = "table", backend = "table", background = "boolean", tls = "string",
+  certificate = "table", quirks = "table",
   greeting = "string", keep_sessions = "count", max_message = "count", raise_errors = "boolean",
   host = "string", port = "number", path = "string", exclusive = "boolean", inactivity = "number",
   max_sessions = "number", allow_cleartext = "boolean", loopback_protected = "boolean",
+  auth = "names", name = "string", iterations = "number", pepper = "string", failed_login_delay = "number",
+  login_delay = "number", client_ca_file = "string", client_ca_pem = "string", lock = "string", lock_wait = "number",
+  expire = "any", utf8 = "boolean", languages = "table", limits = "table",
 }
 
 local function check_type(name, value)
@@ -39,15 +47,22 @@ local function check_type(name, value)
     if math.type(value) ~= "integer" or value < 1 then
       misuse.error("%s: %s must be a whole number above 0, not %s", WHO, name, tostring(value))
     end
-  elseif type(value) ~= wanted then
+  elseif wanted ~= "names" and wanted ~= "any" and type(value) ~= wanted then
     misuse.error("%s: %s must be a %s, not a %s", WHO, name, wanted, type(value))
   end
 end
 
 local function check_content(options)
-  for name, secret in pairs(options.users or {}) do
-    if type(name) ~= "string" or type(secret) ~= "string" then
-      misuse.error("%s: users must be a table from name to password", WHO)
+  for option, of in pairs { users = "password", tokens = "token" } do
+    for name, secret in pairs(options[option] or {}) do
+      if type(name) ~= "string" or type(secret) ~= "string" then
+        misuse.error("%s: %s must be a table from name to %s", WHO, option, of)
+      end
+    end
+  end
+  for name in pairs(options.tokens or {}) do
+    if not (options.users or {})[name] then
+      misuse.error("%s: tokens has a name that users has not: %s; whoever has a token has a password too", WHO, name)
     end
   end
   for key, name in pairs(options.quirks or {}) do
@@ -69,10 +84,10 @@ local function check(options)
   end
   check_content(options)
   if options.backend then
-    if options.background or options.users or options.max_message then
-      misuse.error("%s: a backend of the script's own goes with neither background nor users nor max_message", WHO)
+    if options.background or options.users or options.tokens or options.max_message then
+      misuse.error("%s: a backend of the script's own goes with neither background, users, tokens nor max_message", WHO)
     end
-    Script.check_backend(WHO .. ": backend", options.backend)
+    Script.check_backend(WHO .. ": backend", options.backend, options.auth)
   end
 end
 
@@ -83,6 +98,8 @@ local function wanted(options)
     of[name] = options[name]
   end
   of.greeting = options.greeting or "poplin test server, not for production"
+  of.auth = options.auth or QUICK .. ((options.tokens or (options.backend or {}).token) and TOKENS or "")
+  of.failed_login_delay = options.failed_login_delay or 0
   of.tls = options.tls or certificate and "auto" or "never"
   if not certificate and (of.tls == "implicit" or of.tls == "stls") then
     local err
@@ -94,7 +111,9 @@ local function wanted(options)
   if certificate then
     of.cert_pem, of.key_pem, of.staple = certificate.cert_pem, certificate.key_pem, certificate.staple
   end
-  return settings.of(WHO, of), certificate
+  of = settings.of(WHO, of)
+  of.tokens = options.tokens ~= nil
+  return of, certificate
 end
 
 -- ---- making and ending ----
@@ -129,6 +148,9 @@ function Server.new(options)
   end
   for name, secret in pairs(options.users or {}) do
     assert(self:add_user(name, secret))
+  end
+  for name, token in pairs(options.tokens or {}) do
+    assert(self:set_token(name, token))
   end
   for _, name in ipairs(options.quirks or {}) do
     self:quirk(name)
@@ -217,6 +239,16 @@ function Server:add_user(name, secret)
     assert(self._kit:add_secret(secret))
   end
   return ok, err
+end
+
+--- The user's OAuth 2 token from now on, nil for none: true, or nil and an error. Only of use to a server that was made
+-- with tokens.
+function Server:set_token(name, token)
+  local memory = memory_for(self, "set_token", token == nil and 1 or 2, name, token)
+  if token then
+    assert(self._kit:add_secret(token))
+  end
+  return memory:set_token(name, token)
 end
 
 --- Removes a user and all mail there.

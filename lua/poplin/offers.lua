@@ -1,0 +1,85 @@
+--- What a server offers and allows beyond the logins: a script's options, in the core's terms.
+
+local core = require "poplin.core"
+local misuse = require "poplin.misuse"
+
+local offers = {}
+
+local LOCKS = { exclusive = core.LOCK_EXCLUSIVE, snapshot = core.LOCK_SNAPSHOT, none = core.LOCK_NONE }
+
+local LIMITS = {
+  max_line = true, max_sasl_line = true, max_bad_commands = true, max_failed_logins = true, max_messages = true,
+  max_output = true, handshake = "handshake_ms", stall = "stall_ms",
+}
+
+local function lock_of(who, options)
+  if options.lock == nil then
+    return options.exclusive == false and core.LOCK_NONE or core.LOCK_EXCLUSIVE
+  end
+  local lock = LOCKS[options.lock]
+  if not lock then
+    misuse.error("%s: lock must be 'exclusive', 'snapshot' or 'none'", who)
+  elseif lock == core.LOCK_EXCLUSIVE and options.exclusive == false then
+    misuse.error("%s: exclusive = false and lock = 'exclusive': which of the two is meant?", who)
+  end
+  return lock
+end
+
+local function days_of(who, expire)
+  if expire == "never" then
+    return core.EXPIRE_NEVER
+  elseif math.type(expire) ~= "integer" or expire < 0 or expire >= core.EXPIRE_NEVER then
+    misuse.error("%s: expire must be a whole number of days or 'never', not %s", who, tostring(expire))
+  end
+  return expire
+end
+
+local function line_of(who, words)
+  if type(words) ~= "string" or words:find("%c") then
+    misuse.error("%s: languages is an array of { tag = s, description = s, texts = { [english] = translation } }", who)
+  end
+  return words
+end
+
+-- The catalogue as the core reads it: a line for each language, and one for each of its texts below it.
+local function catalogue_of(who, languages)
+  local lines = {}
+  for _, language in ipairs(type(languages) == "table" and languages or { false }) do
+    local of = type(language) == "table" and language or {}
+    local tag, description = line_of(who, of.tag), line_of(who, of.description or "")
+    table.insert(lines, (description ~= "" and tag .. " " .. description or tag) .. "\n")
+    for text, translation in pairs(of.texts or {}) do
+      table.insert(lines, "\t" .. line_of(who, text) .. "\t" .. line_of(who, translation) .. "\n")
+    end
+  end
+  return table.concat(lines)
+end
+
+local function add_limits(of, who, limits, milliseconds)
+  for name, value in pairs(limits) do
+    local known = LIMITS[name]
+    if not known then
+      misuse.error("%s: unknown limit: %s", who, tostring(name))
+    elseif known == true then
+      of[name] = value
+    else
+      of[known] = milliseconds(who .. ": " .. name, value)
+    end
+  end
+end
+
+--- Adds to the settings `of` what the options say; raises where they make no sense, in the name of `who`.
+function offers.add(of, who, options, milliseconds)
+  of.lock = lock_of(who, options)
+  if options.lock_wait ~= nil then
+    if of.lock ~= core.LOCK_EXCLUSIVE then
+      misuse.error("%s: lock_wait goes with lock = 'exclusive': elsewhere nobody has to wait", who)
+    end
+    of.lock_wait_ms = milliseconds(who .. ": lock_wait", options.lock_wait)
+  end
+  of.expire = options.expire ~= nil and days_of(who, options.expire) or nil
+  of.languages = options.languages ~= nil and catalogue_of(who, options.languages) or nil
+  add_limits(of, who, options.limits or {}, milliseconds)
+end
+
+return offers
