@@ -26,6 +26,7 @@ PUBLIC = {
     "types": "wire",
     "status": "wire",
     "url": "wire",
+    "discover": "wire",
     "scram": "sasl",
     "client": "client",
     "session": "server",
@@ -37,20 +38,21 @@ PUBLIC = {
     "tap": "loop",
     "background": "loop",
     "memory": "maildrop",
+    "maildir": "maildrop",
     "testkit": "testkit",
 }
 """Each public header, with the layer that it belongs to."""
 
 FOREIGN = {
     r"gnutls/(?!crypto\.h)": ["tls"],
-    r"gnutls/crypto\.h": ["tls", "sasl"],
+    r"gnutls/crypto\.h": ["tls", "sasl", "maildrop"],
     r"stringprep\.h": ["sasl"],
     r"uv\.h": ["loop"],
     r"lua|lauxlib\.h": ["bindings/lua"],
     r"Python\.h": ["bindings/python"],
     r"sys/socket\.h|netdb\.h|netinet/|sys/un\.h": ["loop", "bindings/lua", "bindings/python"],
     r"poll\.h": ["loop", "testkit", "bindings/lua", "bindings/python"],
-    r"pthread\.h": ["loop", "maildrop", "testkit", "bindings/lua", "bindings/python"],
+    r"pthread\.h": ["loop", "maildrop", "testkit", "tls", "bindings/lua", "bindings/python"],
 }
 """Headers that only these layers may include."""
 

@@ -9,10 +9,10 @@ import poplib
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from interop.peers import PEERS
 from poplin.testing import Server
@@ -45,7 +45,10 @@ class Client:
     attempt: Callable[[Server], Attempt]
 
 
-def _run(folder: Path, command: list[str | Path], environment: dict[str, str] | None = None) -> Attempt:
+def run(
+    folder: Path, command: Sequence[str | Path], environment: dict[str, str] | None = None, **options: Any
+) -> Attempt:
+    """Runs a client whose home is the folder, and looks for what it has delivered to "mail" in there."""
     done = subprocess.run(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
@@ -54,6 +57,7 @@ def _run(folder: Path, command: list[str | Path], environment: dict[str, str] | 
         env={**os.environ, "HOME": str(folder), "LC_ALL": "C", **(environment or {})},
         timeout=LIMIT,
         check=False,
+        **options,
     )
     files = sorted(file for file in (folder / "mail").rglob("*") if file.is_file())  # their names tell their order
     said = done.stdout.decode(errors="backslashreplace")
@@ -61,13 +65,15 @@ def _run(folder: Path, command: list[str | Path], environment: dict[str, str] | 
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """A client's, with a place for its mail."""
     with tempfile.TemporaryDirectory(prefix="poplin-interop-") as name:
         Path(name, "mail").mkdir()
         yield Path(name)
 
 
-def _write(file: Path, text: str, mode: int = 0o600) -> Path:
+def write(file: Path, text: str, mode: int = 0o600) -> Path:
+    """A file of a client's."""
     file.write_text(text)
     file.chmod(mode)
     return file
@@ -81,9 +87,9 @@ def curl(*options: str, what: str = "[1-2]", tls: TLS = "never", patience: float
         words += {"stls": ["--ssl-reqd"], "if offered": ["--ssl"]}.get(tls, [])
         words += ["--cacert", str(server.ca_file)] if server.ca_file else []
         url = f"{'pop3s' if tls == 'implicit' else 'pop3'}://localhost:{server.port}/{what}"
-        with _folder() as folder:
+        with temporary_folder() as folder:
             words += ["--output", f"{folder}/mail/{'#1' if '[' in what else 'one'}"] if what else []
-            return _run(folder, ["curl", *words, *options, "--user", "alice:secret", url])
+            return run(folder, ["curl", *words, *options, "--user", "alice:secret", url])
 
     return Client("curl", tls, attempt)
 
@@ -99,16 +105,17 @@ def fetchmail(*, tls: TLS = "never", patience: int = 10) -> Client:
             "stls": f"sslproto 'tls1.2+' {trust}",
             "implicit": f"ssl sslproto 'tls1.2+' {trust}",
         }[tls]
-        with _folder() as folder:
-            deliver = _write(folder / "deliver", f"#!/bin/sh\ncd {folder}/mail && exec cat >$(ls | wc -l)\n", 0o700)
-            rules = _write(
+        with temporary_folder() as folder:
+            deliver = write(folder / "deliver", f"#!/bin/sh\ncd {folder}/mail && exec cat >$(ls | wc -l)\n", 0o700)
+            rules = write(
                 folder / "rc",
                 f"set no bouncemail\nset invisible\nset no syslog\n"
                 f"poll localhost protocol pop3 port {server.port} timeout {patience} bad-header accept\n"
                 f"user 'alice' password 'secret' mda '{deliver}' fetchall nokeep no rewrite stripcr {words}\n",
             )
             where = {"FETCHMAILHOME": str(folder), "LD_LIBRARY_PATH": str(PEERS / "usr/lib/x86_64-linux-gnu")}
-            return _run(folder, [PEERS / "usr/bin/fetchmail", "--fetchmailrc", rules, "--nodetach"], where)
+            alone = ["--nodetach", "--pidfile", folder / "pid"]  # root's would be the system's
+            return run(folder, [PEERS / "usr/bin/fetchmail", "--fetchmailrc", rules, *alone], where)
 
     return Client("fetchmail", tls, attempt)
 
@@ -119,17 +126,17 @@ def mpop(*, tls: TLS = "never", patience: int = 10) -> Client:
     def attempt(server: Server) -> Attempt:
         trust = f"tls on\ntls_trust_file {server.ca_file}\ntls_starttls"
         words = {"never": "tls off", "implicit": f"{trust} off"}.get(tls, f"{trust} on")
-        with _folder() as folder:
+        with temporary_folder() as folder:
             for part in ("cur", "new", "tmp"):
                 (folder / "mail" / part).mkdir()
-            rules = _write(
+            rules = write(
                 folder / "rc",
                 f"account default\nhost localhost\nport {server.port}\n{words}\n"
                 f"user alice\npassword secret\nauth plain\n"
                 f"delivery maildir {folder}/mail\nuidls_file {folder}/uidls\nkeep off\nreceived_header off\n"
                 f"timeout {patience}\n",
             )
-            return _run(folder, ["mpop", f"--file={rules}", "--quiet"])
+            return run(folder, ["mpop", f"--file={rules}", "--quiet"])
 
     return Client("mpop", tls, attempt)
 

@@ -48,6 +48,7 @@ mail_max_userip_connections = 100
 disable_plaintext_auth = no
 auth_mechanisms = {mechanisms}
 {tokens}
+{certificates}
 passdb {{
   driver = static
   args = password={password}
@@ -79,13 +80,26 @@ service pop3-login {{
 """
 
 
-EVERY_MECHANISM = "plain login cram-md5 scram-sha-1 scram-sha-256 apop oauthbearer xoauth2"
+EVERY_MECHANISM = "plain login cram-md5 scram-sha-1 scram-sha-256 apop oauthbearer xoauth2 external anonymous"
 
 TOKENS = """
 passdb {{
   driver = oauth2
   mechanisms = oauthbearer xoauth2
   args = {file}
+}}
+"""
+
+CERTIFICATES = """
+ssl_ca = <{file}
+ssl_require_crl = no
+ssl_verify_client_cert = yes
+auth_ssl_username_from_cert = yes
+ssl_cert_username_field = commonName
+passdb {{
+  driver = static
+  mechanisms = external
+  args = nopassword=y
 }}
 """
 
@@ -100,13 +114,13 @@ active_value = true
 
 class Dovecot:
     """
-    A running Dovecot with no mailboxes. Where the URL of a provider of tokens is given it knows every mechanism, else
-    PLAIN. A context manager: at the end it is stopped and its folder is gone.
+    A running Dovecot with no mailboxes. Given the URL of a provider of tokens it has every mechanism, else PLAIN;
+    EXTERNAL takes the CA of its clients too. A context manager: at the end it is stopped and its folder is gone.
     """
 
     PASSWORD = "sesame"
 
-    def __init__(self, identity: Identity, introspection: str | None = None) -> None:
+    def __init__(self, identity: Identity, introspection: str | None = None, client_ca: Path | None = None) -> None:
         root = os.geteuid() == 0
         self._account = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.geteuid())
         self._folder = Path(tempfile.mkdtemp(prefix="poplin-dovecot-"))
@@ -114,7 +128,7 @@ class Dovecot:
         self._copy(identity)
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.port, self.tls_port = (listener.getsockname()[1] for listener in sockets)
-        self._configure(introspection)
+        self._configure(introspection, client_ca)
         self._process = self._start(sockets)
         for listener in sockets:
             listener.close()
@@ -169,10 +183,12 @@ class Dovecot:
         (self._folder / "run/login").mkdir(0o750)
         (self._folder / "run/login/modules").symlink_to(library / "modules")
 
-    def _configure(self, introspection: str | None) -> None:
+    def _configure(self, introspection: str | None, client_ca: Path | None) -> None:
         provider = self._folder / "provider"
         if introspection is not None:
             provider.write_text(INTROSPECTION.format(url=introspection))
+        if client_ca is not None:
+            shutil.copy(client_ca, self._folder / "ca.pem")
         text = CONFIGURATION.format(
             folder=self._folder,
             user=self._account.pw_name,
@@ -184,6 +200,7 @@ class Dovecot:
             password=self.PASSWORD,
             mechanisms="plain" if introspection is None else EVERY_MECHANISM,
             tokens="" if introspection is None else TOKENS.format(file=provider),
+            certificates="" if client_ca is None else CERTIFICATES.format(file=self._folder / "ca.pem"),
         )
         (self._folder / "dovecot.conf").write_text(text)
         self._own(self._folder)

@@ -87,6 +87,16 @@ def run(*command: str | Path, **options: object) -> str:
     return str(done.stdout)
 
 
+def as_nobody(folder: Path) -> dict[str, object]:
+    """Options that have root run a program as nobody, who gets the folder; for others there are none."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
 def with_lf(wire: bytes) -> bytes:
     return wire.replace(b"\r\n", b"\n")
 
@@ -138,7 +148,8 @@ class Fetchmail(Peer):
             f"fetchall keep no rewrite pass8bits stripcr {tls}\n",
         )
         home = {**self._environment, "FETCHMAILHOME": str(account.folder), "HOME": str(account.folder)}
-        run(PEERS / "usr/bin/fetchmail", "--fetchmailrc", rules, "--nodetach", "--nosyslog", env=home)
+        alone = ["--nodetach", "--nosyslog", "--pidfile", account.folder / "pid"]  # root's would be the system's
+        run(PEERS / "usr/bin/fetchmail", "--fetchmailrc", rules, *alone, env=home)
         return files(account.mail)
 
     def takes(self, message: Message) -> bool:
@@ -199,13 +210,8 @@ class Getmail(Peer):
         )
         # A copy, that nobody may read; Debian's Python has the modules.
         script = account.write("getmail.py", Path(__file__).with_name("getmail.py").read_text())
-        options: dict[str, object] = {"cwd": account.folder}
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            for path in [account.folder, *account.folder.rglob("*")]:
-                os.chown(path, nobody.pw_uid, nobody.pw_gid)
-            options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        run("/usr/bin/python3", script, "--getmaildir", account.folder, **options)
+        options = as_nobody(account.folder)
+        run("/usr/bin/python3", script, "--getmaildir", account.folder, cwd=account.folder, **options)
         return files(account.mail / "new")
 
     def takes(self, message: Message) -> bool:
