@@ -26,7 +26,7 @@ end
 
 local password = os.getenv("POPLIN_PASSWORD")
 local pop <close> = assert(poplin.connect(url, { user = user, password = password, ca_file = ca_file }))
-print("Connected to " .. url .. " with " .. (pop.tls or "no TLS") .. ", logged in by " .. pop.mechanism)
+print("Connected to " .. url .. " with " .. tostring(pop.tls or "no TLS") .. ", logged in by " .. pop.mechanism)
 
 local total = assert(pop:stat())
 local octets, lines = 0, {}
