@@ -222,9 +222,10 @@ static int call_close(lua_State *L) {
 
 void poplin_lua_call_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"reply", call_reply},     {"sizes", call_sizes}, {"unique_ids", call_unique_ids}, {"texts", call_texts}, {"done", call_done},
-        {"listing", call_listing}, {"body", call_body},   {"piece", call_piece},           {"__close", call_close},
-        {"__gc", call_close},      {NULL, NULL},
+        {"reply", call_reply}, {"sizes", call_sizes}, {"unique_ids", call_unique_ids},
+        {"texts", call_texts}, {"done", call_done},   {"listing", call_listing},
+        {"body", call_body},   {"piece", call_piece}, {"__close", call_close},
+        {"__gc", call_close},  {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_CALL, methods);
 }

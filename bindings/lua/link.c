@@ -209,7 +209,7 @@ static int submit_fail(lua_State *L, const poplin_link *link, int status, enum p
     bool login = verb == POPLIN_NO_VERB;
     const char *reason = NULL;
     if (status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_LIMIT) {
-        reason = login                   ? UNFIT_LOGIN
+        reason = login                 ? UNFIT_LOGIN
                  : verb == POPLIN_LANG ? "a language is a tag of letters, digits and '-', or '*'"
                                        : "this command needs a message number";
     } else if (status == POPLIN_ERR_STATE) {

@@ -135,8 +135,8 @@ static int read_entry(PyObject *entry, PyObject *kept, poplin_listing *listing) 
     Py_ssize_t fields = pair == NULL ? 0 : PyTuple_Size(pair);
     if (fields != 2 && fields != 3) {
         Py_XDECREF(pair);
-        PyErr_Format(PyExc_TypeError, "list() must give tuples (unique-id, octets) or (unique-id, octets, utf8), not %R",
-                     entry);
+        PyErr_Format(PyExc_TypeError,
+                     "list() must give tuples (unique-id, octets) or (unique-id, octets, utf8), not %R", entry);
         return -1;
     }
     int appended = PyList_Append(kept, pair);

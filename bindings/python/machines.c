@@ -171,7 +171,8 @@ static PyObject *client_submit(PyObject *object, PyObject *arguments) {
     unsigned long long tag = 0;
     if (!PyArg_ParseTuple(arguments, "ikkKK:submit", &verb, &number, &lines, &octets, &tag))
         return NULL;
-    const poplin_command command = {(enum poplin_verb)verb, (uint32_t)number, (uint32_t)lines, octets};
+    const poplin_command command = {
+        .verb = (enum poplin_verb)verb, .number = (uint32_t)number, .lines = (uint32_t)lines, .octets = octets};
     return none_or_raise(object, poplin_client_submit(((machine *)object)->client, &command, tag));
 }
 

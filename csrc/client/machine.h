@@ -126,8 +126,8 @@ struct poplin_client {
     poplin_reading reading;
     int phase;
     bool tls;
-    bool quitting; /* QUIT was submitted */
-    bool utf8;     /* UTF8 was, and has not been refused */
+    bool quitting;    /* QUIT was submitted */
+    bool utf8;        /* UTF8 was, and has not been refused */
     bool opened_utf8; /* it was by the opening, which asks but once */
     const char *mechanism;
     poplin_tls_facts facts;  /* all zero without TLS */

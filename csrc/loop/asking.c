@@ -64,8 +64,8 @@ static void ask_login(poplin_connection *connection, const poplin_session_event 
     poplin_buffer_free(&copy);
 }
 
-/* Keeps the name, and takes the lock where there are locks. */
-static int claim(poplin_connection *connection, poplin_slice user) {
+/* Keeps the name, and takes the lock where there are locks; who deletes nothing needs none. */
+static int claim(poplin_connection *connection, poplin_slice user, bool read_only) {
     poplin_server *server = connection->server;
     char *copy = malloc(user.size + 1);
     if (copy == NULL)
@@ -75,9 +75,7 @@ static int claim(poplin_connection *connection, poplin_slice user) {
     free(connection->user);
     connection->user = copy;
     connection->user_size = user.size;
-    if (server->config.lock == POPLIN_LOCK_NONE)
-        return POPLIN_OK;
-    if (server->config.lock == POPLIN_LOCK_SNAPSHOT)
+    if (server->config.lock != POPLIN_LOCK_EXCLUSIVE || read_only)
         return POPLIN_OK;
     int status = poplin_locks_take(&server->locks, user, &connection->lock);
     return status == POPLIN_ERR_NOMEM ? POPLIN_ERR_TEMPORARY : status;
@@ -94,10 +92,10 @@ static void ask_for_maildrop(poplin_connection *connection, uint64_t question) {
 
 static void ask_maildrop(poplin_connection *connection, const poplin_session_event *event) {
     poplin_server *server = connection->server;
-    if (poplin_connection_is_early(connection, event))
+    if (!event->read_only && poplin_connection_is_early(connection, event))
         return;
     connection->mechanism = event->mechanism;
-    int status = claim(connection, event->user);
+    int status = claim(connection, event->user, event->read_only);
     if (status == POPLIN_OK) {
         ask_for_maildrop(connection, event->question);
     } else if (status == POPLIN_ERR_IN_USE && server->config.lock_wait_ms > 0) {

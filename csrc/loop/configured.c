@@ -58,8 +58,9 @@ static int try_session(const poplin_session_config *config, poplin_error *error)
     case POPLIN_ERR_LIMIT:
         return poplin_server_fail(error, status, "a limit of the session is smaller than the protocol allows");
     case POPLIN_ERR_PROTOCOL:
-        return poplin_server_fail(error, POPLIN_ERR_STATE,
-                                  "languages is not as it should be: tags of letters, digits and -, texts of one line of UTF-8");
+        return poplin_server_fail(
+            error, POPLIN_ERR_STATE,
+            "languages is not as it should be: tags of letters, digits and -, texts of one line of UTF-8");
     default:
         return poplin_server_fail(error, status, "");
     }

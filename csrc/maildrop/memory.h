@@ -20,7 +20,7 @@
 typedef struct poplin_stored {
     atomic_size_t references;
     bool removed; /* the user's list no longer holds it. Under the lock */
-    bool utf8; /* the header is not plain ASCII */
+    bool utf8;    /* the header is not plain ASCII */
     uint64_t octets;
     size_t size;
     char unique_id[POPLIN_UNIQUE_ID_MAX + 1];

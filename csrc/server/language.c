@@ -106,8 +106,8 @@ static bool begins_with(poplin_slice tag, poplin_slice range) {
 /* The language of this very tag; or, loosely, the first whose tag has further parts behind it: "de-AT" for "de". */
 static bool find(poplin_slice languages, poplin_slice range, bool loosely, language *found) {
     while (take_language(&languages, found)) {
-        bool same = found->tag.size == range.size || (loosely && found->tag.size > range.size &&
-                                                       found->tag.data[range.size] == '-');
+        bool same = found->tag.size == range.size ||
+                    (loosely && found->tag.size > range.size && found->tag.data[range.size] == '-');
 
         if (same && begins_with(found->tag, range))
             return true;
@@ -204,7 +204,8 @@ size_t poplin_turn_translate(const poplin_session *session, poplin_slice text, c
         const char *place = memmem(translation.data, translation.size, "{}", 2);
         size_t at = place != NULL && hole.size > 0 ? (size_t)(place - translation.data) : translation.size;
         bool holed = at < translation.size;
-        size_t written = replace(translation, at, holed ? at + 2 : at, holed ? number : (poplin_slice){"", 0}, buffer, size);
+        size_t written =
+            replace(translation, at, holed ? at + 2 : at, holed ? number : (poplin_slice){"", 0}, buffer, size);
 
         if (written > 0)
             return written;

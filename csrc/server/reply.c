@@ -22,7 +22,8 @@ static size_t translate(const poplin_session *session, char *line, size_t size) 
         from = (size_t)(behind - line) + 2;
     if (from == 0)
         return size;
-    size_t written = poplin_turn_translate(session, (poplin_slice){line + from, size - from}, text, REPLY_MAX - 2 - from);
+    size_t written =
+        poplin_turn_translate(session, (poplin_slice){line + from, size - from}, text, REPLY_MAX - 2 - from);
 
     memcpy(line + from, text, written);
     return written > 0 ? from + written : size;

@@ -115,7 +115,8 @@ void poplin_turn_body_refused(poplin_session *session, int status, enum poplin_c
 
     session->turn = TURN_READ;
     poplin_turn_release(session);
-    if (session->transfer.purpose == PURPOSE_MEASURE && status == POPLIN_ERR_REFUSED) { /* it is gone: nothing is left of it */
+    if (session->transfer.purpose == PURPOSE_MEASURE &&
+        status == POPLIN_ERR_REFUSED) { /* it is gone: nothing is left of it */
         poplin_mailbox_measured(&session->mailbox, session->transfer.index, 0);
         poplin_turn_list_measured(session);
     } else if (!begun)

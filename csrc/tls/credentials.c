@@ -344,7 +344,7 @@ static int keep_place(poplin_tls_credentials *credentials, poplin_certified *pla
 
 int poplin_tls_server_credentials_add(poplin_tls_credentials *credentials, const char *cert_file, const char *key_file,
                                       poplin_error *error) {
-    poplin_certified *place;
+    poplin_certified *place = NULL;
     int status = add_place(credentials, &place, error);
     if (status != POPLIN_OK)
         return status;
@@ -354,7 +354,7 @@ int poplin_tls_server_credentials_add(poplin_tls_credentials *credentials, const
 
 int poplin_tls_server_credentials_add_pem(poplin_tls_credentials *credentials, poplin_slice cert, poplin_slice key,
                                           poplin_error *error) {
-    poplin_certified *place;
+    poplin_certified *place = NULL;
     int status = add_place(credentials, &place, error);
     if (status != POPLIN_OK)
         return status;

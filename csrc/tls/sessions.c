@@ -48,7 +48,8 @@ void poplin_sessions_keep(poplin_sessions *sessions, const char *peer, gnutls_da
     }
     poplin_session_data_free(&kept->data);
     snprintf(kept->peer, sizeof kept->peer, "%s", peer);
-    kept->data = data;
+    kept->data.data = data.data; /* one by one: a copy of the whole takes what lies between the two along */
+    kept->data.size = data.size;
     (void)pthread_mutex_unlock(&sessions->lock);
 }
 

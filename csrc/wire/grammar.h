@@ -34,8 +34,9 @@ typedef struct poplin_parsed_command {
     enum poplin_verb verb; /* POPLIN_NO_VERB: unknown keyword */
     uint32_t number;       /* 0: none given */
     uint32_t lines;
-    poplin_slice argument; /* USER's name, which need not be ASCII; PASS's rest, AUTH's mechanism; LANG's range, or none */
-    poplin_slice initial;  /* AUTH's initial response; data is NULL where absent, which is not "=" */
+    poplin_slice
+        argument; /* USER's name, which need not be ASCII; PASS's rest, AUTH's mechanism; LANG's range, or none */
+    poplin_slice initial; /* AUTH's initial response; data is NULL where absent, which is not "=" */
 } poplin_parsed_command;
 
 /*

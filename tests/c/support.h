@@ -18,6 +18,14 @@
 /* A slice of a string literal, NULs inside it included. */
 #define SLICE(literal) ((poplin_slice){"" literal, sizeof(literal) - 1})
 
+/* A copy, NUL included, that must fit. */
+static inline void copy_text(char *room, size_t size, const char *text) {
+    size_t length = strlen(text);
+
+    assert_true(length < size);
+    memcpy(room, text, length + 1);
+}
+
 /* A number below bound, the same sequence for the same seed (splitmix64). */
 static inline size_t random_below(uint64_t *seed, size_t bound) {
     uint64_t z = *seed += 0x9E3779B97F4A7C15u;

@@ -4,8 +4,6 @@
  */
 #include "client_support.h"
 
-
-
 /* A client that wants UTF8, and has read the capabilities. */
 static conversation *open_to(const char *capabilities) {
     poplin_client_config config = protected_config();
@@ -124,7 +122,8 @@ static void what_is_no_language_is_not_sent_and_not_believed(void **state) {
         says(talk, "+OK hi\r\n");
         assert_int_equal(submit(talk, (poplin_command){.verb = POPLIN_LANG, .language = SLICE("de\r\nQUIT")}, 1),
                          POPLIN_ERR_PROTOCOL);
-        assert_int_equal(submit(talk, (poplin_command){.verb = POPLIN_LANG, .language = SLICE("")}, 1), POPLIN_ERR_PROTOCOL);
+        assert_int_equal(submit(talk, (poplin_command){.verb = POPLIN_LANG, .language = SLICE("")}, 1),
+                         POPLIN_ERR_PROTOCOL);
         assert_int_equal(submit(talk, (poplin_command){.verb = POPLIN_LANG}, 1), POPLIN_OK);
         assert_sends(talk, "LANG\r\n");
         server_says(talk, poplin_slice_of(hostile[i]));

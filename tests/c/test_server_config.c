@@ -70,6 +70,7 @@ static void expect_none(struct served *served, const poplin_backend *backend, in
         fail_msg("\"%s\" is not in \"%s\"", reason, error.reason);
 }
 
+/* holds: POP-ST-2 S */
 static void test_a_server_that_lets_nobody_in(void **state) {
     struct served *served = *state;
     static const poplin_backend none = {.check = NULL}, checks = {.check = check};

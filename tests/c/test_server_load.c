@@ -209,7 +209,7 @@ static void test_a_flood_does_not_starve_others(void **state) {
 
 /*
  * A client that sends and never reads: the server stops reading it, and what it keeps is bounded.
- * holds: T-RES-4 S, T-RES-1 S
+ * holds: T-RES-4 S, T-RES-1 S, LIM-9 S
  */
 static void test_a_client_that_does_not_read_is_not_read(void **state) {
     struct served *served = *state;

@@ -37,6 +37,20 @@ static void test_autologout(void **state) {
     raw_close(&raw);
 }
 
+/* holds: POP-TMO-3 S, LIM-11 S */
+static void test_before_the_login_there_is_no_less_time(void **state) {
+    struct served *served = *state;
+    struct raw raw;
+    served_from_memory(served, 0);
+    served_dial(served, &raw);
+    raw_expect(&raw, "+OK");
+    pass(served, MINUTES(10) - 1000);
+    raw_expect_silence(&raw);
+    pass(served, 2000);
+    raw_expect_closed(&raw);
+    raw_close(&raw);
+}
+
 static void test_autologout_is_told_to_the_maildrop(void **state) {
     struct served *served = *state;
     struct raw raw;
@@ -253,6 +267,7 @@ static void test_the_last_reply_is_not_lost_to_a_reset(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_autologout),
+        SERVED_TEST(test_before_the_login_there_is_no_less_time),
         SERVED_TEST(test_autologout_is_told_to_the_maildrop),
         SERVED_TEST(test_a_line_that_never_ends_keeps_nobody_in),
         SERVED_TEST(test_a_command_that_is_there_already_is_in_time),

@@ -8,13 +8,6 @@
 
 /* ---- CAPA ---- */
 
-static void copy_text(char *room, size_t size, const char *text) {
-    size_t length = strlen(text);
-
-    assert_true(length < size);
-    memcpy(room, text, length + 1);
-}
-
 /* The lines of CAPA that say who may log in: "USER SASL PLAIN", "" where there are none. */
 static const char *offers(void) {
     static char lines[512];
@@ -204,8 +197,7 @@ static void expire_is_announced_in_both_states(void **state) {
     static const struct {
         uint32_t expire;
         const char *line;
-    } announced[] = {
-        {0, "\r\nEXPIRE 0\r\n"}, {31, "\r\nEXPIRE 31\r\n"}, {POPLIN_EXPIRE_NEVER, "\r\nEXPIRE NEVER\r\n"}};
+    } announced[] = {{0, "\r\nEXPIRE 0\r\n"}, {31, "\r\nEXPIRE 31\r\n"}, {POPLIN_EXPIRE_NEVER, "\r\nEXPIRE NEVER\r\n"}};
 
     (void)state;
     start_and_skip_greeting();

@@ -9,7 +9,7 @@ static int parse(const char *text, poplin_url *url, poplin_error *error) {
     return poplin_url_parse(text, strlen(text), url, error);
 }
 
-/* holds: POP-URL-1 C, POP-URL-5 C */
+/* holds: POP-URL-1 C, POP-URL-5 C, POP-GEN-1 C */
 static void urls_parse(void **state) {
     (void)state;
     static const struct {

@@ -209,7 +209,8 @@ static void commands_parse(void **state) {
 static void password_is_the_rest_of_the_line(void **state) {
     (void)state;
     poplin_parsed_command command;
-    assert_int_equal(parse(SLICE("USER \xC3\xA9"), &command), POPLIN_OK); /* whether it may be said, the session knows */
+    assert_int_equal(parse(SLICE("USER \xC3\xA9"), &command),
+                     POPLIN_OK); /* whether it may be said, the session knows */
     assert_slice(command.argument, "\xC3\xA9");
     assert_int_equal(parse(SLICE("LANG de-AT"), &command), POPLIN_OK);
     assert_slice(command.argument, "de-AT");

@@ -392,7 +392,8 @@ static void configure(struct run *run) {
     configure_logins(run);
     bits = take(&run->tape);
     config->utf8 = (bits & 1) != 0;
-    config->languages = (bits & 2) != 0 ? "de Deutsch\n\tbye\ttsch\xC3\xBC\xC3\x9F\n\t{} messages\t{} Nachrichten\ntlh\n" : NULL;
+    config->languages =
+        (bits & 2) != 0 ? "de Deutsch\n\tbye\ttsch\xC3\xBC\xC3\x9F\n\t{} messages\t{} Nachrichten\ntlh\n" : NULL;
     config->expire = (bits & 4) != 0 ? POPLIN_EXPIRE_NEVER : bits;
 }
 

@@ -33,7 +33,7 @@ def blocks(text: str) -> list[str]:
 
 BLOCKS = [
     block
-    for name in ("README.md", "docs/testing.md", "docs/logins.md")
+    for name in ("README.md", "docs/testing.md", "docs/logins.md", "docs/offers.md")
     for block in blocks((ROOT / name).read_text("utf-8"))
 ]
 TESTS = [block for block in BLOCKS if "def test_" in block and "pop3_server)" in block]

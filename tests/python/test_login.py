@@ -1,5 +1,6 @@
 """Every way to log in, as connect() takes it, against scripted servers."""
 
+import base64
 import contextlib
 import json
 import socket
@@ -172,6 +173,27 @@ def test_token_is_not_asked_for_again(
     with Server(xoauth2(OLD, *ending)) as peer, pytest.raises(poplin.Refused) as caught:
         poplin.connect(f"pop3://localhost:{peer.port}", user="alice", token=token(), timeout=20)
     assert getattr(caught.value, "answer", None) == answer
+
+
+@pytest.mark.holds("T-INJ-3", "C")
+@pytest.mark.holds("T-OAU-2", "C")
+def test_addresses_that_a_server_names_are_never_visited() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"
+        answer = json.dumps({"status": "invalid_token", "openid-configuration": address})
+        refusal = [
+            send(b"+ " + base64.b64encode(answer.encode()) + b"\r\n"),
+            expect(b"\r\n"),
+            send(b"-ERR [AUTH] log in at " + address.encode() + b"\r\n"),
+        ]
+        provider = Provider("old", "new")
+        scripts = xoauth2(OLD, *refusal), xoauth2(NEW, *refusal)
+        with Server(*scripts) as peer, pytest.raises(poplin.AuthError) as caught:
+            poplin.connect(f"pop3://localhost:{peer.port}", user="alice", token=provider, timeout=20)
+        assert (provider.asked, caught.value.answer) == ([None, answer], answer)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
 
 
 def test_token_is_not_asked_for_again_over_a_socket_that_was_given() -> None:

@@ -137,6 +137,15 @@ def test_anonymous_reads_and_deletes_nothing() -> None:
     assert list(backend.mail.mail) == ["uid-1"]
 
 
+def test_one_anonymous_client_keeps_no_other_out() -> None:
+    with (
+        poplin.Server(Account(), auth="ANONYMOUS", login_delay=60) as server,
+        join(server, auth="ANONYMOUS") as first,
+        join(server, auth="ANONYMOUS") as second,
+    ):
+        assert first.stat() == second.stat()
+
+
 # ---- what is offered ----
 
 CLEAR, TLS = False, True

@@ -54,13 +54,13 @@ enum poplin_client_event_kind {
     POPLIN_CLIENT_GREETING,  /* text. The machine is in AUTHORIZATION now, whatever the text says */
     POPLIN_CLIENT_START_TLS, /* the host must start the handshake now, then call poplin_client_tls */
     POPLIN_CLIENT_REPLY,     /* the first line of a reply: tag, verb, number, status, code, text, count, octets */
-    POPLIN_CLIENT_LISTING,   /* one line of LIST (number, octets), UIDL (number, text = unique-id) or LANG (text: the tag
+    POPLIN_CLIENT_LISTING, /* one line of LIST (number, octets), UIDL (number, text = unique-id) or LANG (text: the tag
                                   and, behind a SP, the description) */
-    POPLIN_CLIENT_BODY,      /* text = octets of a RETR's or TOP's content, unstuffed, CRLF line ends kept */
-    POPLIN_CLIENT_END,       /* the multi-line reply is complete; octets = octets of content for RETR and TOP */
-    POPLIN_CLIENT_OPENED,    /* what poplin_client_open began is done: tag; status, code, text as for a reply */
-    POPLIN_CLIENT_CLOSED,    /* the server closed after QUIT was answered: the end of a good session */
-    POPLIN_CLIENT_FAILED     /* error: the end of a bad one */
+    POPLIN_CLIENT_BODY,    /* text = octets of a RETR's or TOP's content, unstuffed, CRLF line ends kept */
+    POPLIN_CLIENT_END,     /* the multi-line reply is complete; octets = octets of content for RETR and TOP */
+    POPLIN_CLIENT_OPENED,  /* what poplin_client_open began is done: tag; status, code, text as for a reply */
+    POPLIN_CLIENT_CLOSED,  /* the server closed after QUIT was answered: the end of a good session */
+    POPLIN_CLIENT_FAILED   /* error: the end of a bad one */
 };
 
 /*

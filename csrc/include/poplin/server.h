@@ -73,8 +73,8 @@ typedef struct poplin_backend {
 /* How many sessions a user may have at once (RFC 1939 section 4 demands the first). */
 enum poplin_lock {
     POPLIN_LOCK_EXCLUSIVE, /* one */
-    POPLIN_LOCK_SNAPSHOT,  /* any number. What one of them has deleted the others are told is gone, and none deletes it again */
-    POPLIN_LOCK_NONE       /* any number, and what becomes of them is the backend's affair */
+    POPLIN_LOCK_SNAPSHOT, /* any number. What one of them has deleted the others are told is gone, and none deletes it again */
+    POPLIN_LOCK_NONE /* any number, and what becomes of them is the backend's affair */
 };
 
 typedef struct poplin_server_config {
@@ -85,17 +85,19 @@ typedef struct poplin_server_config {
     enum poplin_tls_mode tls;            /* IMPLICIT or STLS with credentials, NEVER without */
     bool loopback_protected; /* a loopback address or Unix socket needs no TLS for passwords (default true) */
     enum poplin_lock lock;
-    uint32_t lock_wait_ms; /* EXCLUSIVE: for how long a login waits for the session before it, then IN_USE (default 0) */
-    size_t max_sessions;           /* more are closed at once with -ERR [SYS/TEMP] (default 10,000) */
-    poplin_session_config session; /* stls, link_protected, delays and watched are filled in by the server; asks, where it is 0, which
+    uint32_t
+        lock_wait_ms;    /* EXCLUSIVE: for how long a login waits for the session before it, then IN_USE (default 0) */
+    size_t max_sessions; /* more are closed at once with -ERR [SYS/TEMP] (default 10,000) */
+    poplin_session_config
+        session; /* stls, link_protected, delays and watched are filled in by the server; asks, where it is 0, which
                                       poplin_server_config_init makes it; pepper, where it has none, at random */
-    uint32_t inactivity_ms;        /* autologout (default 600,000: RFC 1939 allows no less) */
-    uint32_t handshake_ms;         /* default 30,000 */
-    uint32_t stall_ms;             /* a client that takes no output (default 120,000) */
-    uint32_t failed_login_ms;      /* before a failed login is told (default 1,000; 0: at once), twice as much for each that
+    uint32_t inactivity_ms;   /* autologout (default 600,000: RFC 1939 allows no less) */
+    uint32_t handshake_ms;    /* default 30,000 */
+    uint32_t stall_ms;        /* a client that takes no output (default 120,000) */
+    uint32_t failed_login_ms; /* before a failed login is told (default 1,000; 0: at once), twice as much for each that
                                       failed before in this session, or from this address within ten minutes, up to 16
                                       times. Loopback addresses and Unix sockets that are protected are no addresses here */
-    const poplin_tap *tap;         /* NULL: none. It and its context outlive the server */
+    const poplin_tap *tap;    /* NULL: none. It and its context outlive the server */
     void *tap_context;
 } poplin_server_config;
 

@@ -32,26 +32,28 @@ typedef struct poplin_session_config {
     const char *mechanisms; /* the ways to log in that may be offered, as in poplin/client.h; copied. NULL: all that
                                    can be asked about, but for those that are used only by name (APOP, LOGIN, CRAM-MD5,
                                    EXTERNAL, ANONYMOUS). Which of them are offered depends on asks and on the link */
-    const char *host;     /* what the server is called: in the challenges of APOP and CRAM-MD5 (NULL: "localhost"), and
+    const char *host;    /* what the server is called: in the challenges of APOP and CRAM-MD5 (NULL: "localhost"), and
                                    the one name that OAUTHBEARER takes (NULL: any); copied */
-    uint16_t port;        /* the one port that OAUTHBEARER takes; 0: any */
-    poplin_slice pepper;  /* the server's own secret, from which SCRAM's salts for unknown users are made: those of a
+    uint16_t port;       /* the one port that OAUTHBEARER takes; 0: any */
+    poplin_slice pepper; /* the server's own secret, from which SCRAM's salts for unknown users are made: those of a
                                    name stay the same as long as it does; copied. {NULL, 0}: made up for each exchange, so
                                    that who asks twice sees which names are unknown (SASL-SCRAM-9) */
-    uint32_t iterations;  /* of SCRAM, for passwords and for unknown users; POPLIN_SCRAM_ITERATIONS at least. Each login
+    uint32_t iterations; /* of SCRAM, for passwords and for unknown users; POPLIN_SCRAM_ITERATIONS at least. Each login
                                    takes the time that so many take */
-    bool utf8;            /* the UTF8 command and names and passwords in UTF-8 are offered (RFC 6856; default false). Nothing is
+    bool utf8; /* the UTF8 command and names and passwords in UTF-8 are offered (RFC 6856; default false). Nothing is
                                    converted: RETR and TOP of a message whose listing says utf8 are then refused with
                                    [UTF8] to a client that has not sent UTF8, as most never do */
-    const char *languages; /* the languages of the replies, besides English, for LANG (RFC 6856 section 3); NULL: none, and no
+    const char
+        *languages; /* the languages of the replies, besides English, for LANG (RFC 6856 section 3); NULL: none, and no
                                   LANG. UTF-8, line by line: one "tag description" for each language, the first being what the
                                   client gets that asks for "*", and below it, each behind a TAB, the texts: English, TAB,
                                   translation. A number is "{}" in both; what has no translation stays as it is.
                                   Lent, as long as the session lives; poplin_server_new copies it */
-    bool delays;          /* DELAY events are wanted (default false) */
+    bool delays;    /* DELAY events are wanted (default false) */
     uint32_t login_delay; /* seconds between two logins of a user, announced (RFC 2449 section 6.5); 0: none. The
                                    host refuses with POPLIN_CODE_LOGIN_DELAY who comes sooner */
-    uint32_t expire;      /* days for which mail stays at least, announced (RFC 2449 section 6.7): of all users the smallest. It is
+    uint32_t
+        expire; /* days for which mail stays at least, announced (RFC 2449 section 6.7): of all users the smallest. It is
                                    the maildrop that keeps or deletes. POPLIN_EXPIRE_NEVER: for ever;
                                    POPLIN_EXPIRE_UNSAID, the default: nothing is announced */
     const char *greeting; /* the greeting's text (default "poplin ready"), in which "<" and ">" become brackets, since
@@ -137,6 +139,7 @@ typedef struct poplin_session_event {
     poplin_slice password;       /* CHECK: wiped when the question is answered, as is token */
     poplin_slice token;          /* TOKEN */
     const char *mechanism;       /* CHECK to MAILDROP: "USER", "APOP" or the SASL name. Static */
+    bool read_only;              /* MAILDROP: this session deletes nothing, since anybody may come so (ANONYMOUS) */
     unsigned failures;           /* DELAY: logins that failed, this one included */
     size_t index;                /* BODY, BODY_DONE, MISMATCH: message number minus 1 */
     poplin_slice unique_id;      /* BODY, BODY_DONE, MISMATCH */
