@@ -258,10 +258,11 @@ def test_a_connection_that_never_comes() -> None:
 def test_a_connection_too_many() -> None:
     with (
         fails("no script"),
-        play(close()) as server,
+        play(hold("both"), close()) as server,
         bare(server),
         bare(server) as second,
     ):
+        server.release("both")
         second.recv(1)
 
 
