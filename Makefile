@@ -10,7 +10,7 @@ VENV := build/venv/bin
 help:
 	@echo 'make demo      fetch mail over TLS from a scripted server, in Python and in Lua'
 	@echo 'make test      all tests that need no foreign server or client: C, Python, Lua'
-	@echo 'make interop   against Dovecot, and curl, fetchmail, mpop, getmail6, poplib, Net::POP3 against poplin'
+	@echo 'make interop   against six foreign servers, and fourteen foreign clients against poplin (docs/interop.md)'
 	@echo 'make bench     how fast, beside others'
 	@echo 'make fuzz      the fuzz drivers, FUZZ_SECONDS (60) each'
 	@echo 'make sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer; the C tests under valgrind'
@@ -37,6 +37,7 @@ interop:
 	@tools/setup interop
 	@tools/build cmake python
 	@$(VENV)/python tools/run_tests.py interop interop
+	@tools/interop.py
 
 bench:
 	@tools/setup bench

@@ -1,17 +1,26 @@
-"""The tables of results at the end of the run, and what the interoperation tests share."""
+"""
+The tables of results at the end of the run, and what the interoperation tests share. The rows also go to a file, from
+which tools/interop.py makes docs/interop.md.
+"""
 
+import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 import pytest
 
+from interop.messages import ROOT
+
+RECORD = ROOT / "build/reports/interop/rows.json"
+
 
 @dataclass(frozen=True)
 class Row:
-    """What one peer did in one mode."""
+    """What one meeting came to: the version is the foreign side's."""
 
-    peer: str
+    server: str
+    client: str
     version: str
     mode: str
     messages: int
@@ -66,3 +75,8 @@ def _write(reporter: pytest.TerminalReporter, title: str, kind: type[Any], rows:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _write(terminalreporter, "interoperation", Row, _rows)
     _write(terminalreporter, "clients and faults", Met, _met)
+
+
+def pytest_sessionfinish() -> None:
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    RECORD.write_text(json.dumps([asdict(row) for row in _rows]))

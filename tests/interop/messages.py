@@ -71,11 +71,16 @@ def _generate(number: int) -> Message:
     return Message(f"generated/{number:04}", end.join([*header, b"", *body]) + last)
 
 
+def _read(folder: Path) -> list[Message]:
+    files = sorted(folder.rglob("*.eml"))
+    return [Message(str(file.relative_to(folder.parent)), file.read_bytes()) for file in files]
+
+
+def sample_messages() -> list[Message]:
+    return _read(SAMPLES)
+
+
 @cache
 def all_messages() -> tuple[Message, ...]:
     """Every message, in an order that does not change; the first ones are generated."""
-    messages = [_generate(number) for number in range(GENERATED)]
-    for folder in (SAMPLES, CORPUS):
-        for file in sorted(folder.rglob("*.eml")):
-            messages.append(Message(str(file.relative_to(folder.parent)), file.read_bytes()))
-    return tuple(messages)
+    return (*map(_generate, range(GENERATED)), *_read(SAMPLES), *_read(CORPUS))

@@ -26,7 +26,7 @@ FETCHMAIL_HEADER = re.compile(
 
 @dataclass(frozen=True)
 class Account:
-    """Where a client logs in, whom it trusts, and a folder of its own, that every user may read."""
+    """Where a client logs in, whom it trusts, a folder of its own, that every user may read; and what it is to do."""
 
     port: int
     mode: str
@@ -34,6 +34,7 @@ class Account:
     ca_file: Path
     folder: Path
     count: int
+    delete: bool = False
 
     def write(self, name: str, text: str, mode: int = 0o600) -> Path:
         """A file of the client's, in its folder."""
@@ -122,6 +123,8 @@ class Curl(Peer):
         urls = f"{scheme}://localhost:{account.port}/[1-{account.count}]"
         options = ["--config", config, "--cacert", account.ca_file, "--silent", "--show-error", *tls]
         run("curl", *options, urls, "--output", f"{account.mail}/#1")
+        if account.delete:
+            run("curl", *options, "--request", "DELE", "--head", urls)
         return files(account.mail)
 
 
@@ -141,11 +144,12 @@ class Fetchmail(Peer):
             "implicit": f"ssl sslproto 'tls1.2+' sslcertck sslcertfile '{account.ca_file}'",
         }[account.mode]
         deliver = account.write("deliver", f'#!/bin/sh\nexec cat >"$(mktemp "{account.mail}/XXXXXXXX")"\n', 0o700)
+        keep = "nokeep" if account.delete else "keep"
         rules = account.write(
             "fetchmailrc",
             f"set no bouncemail\nset invisible\npoll localhost protocol pop3 port {account.port} bad-header accept\n"
             f"user '{account.user}' password '{PASSWORD}' mda '{deliver}'\n"
-            f"fetchall keep no rewrite pass8bits stripcr {tls}\n",
+            f"fetchall {keep} no rewrite pass8bits stripcr {tls}\n",
         )
         home = {**self._environment, "FETCHMAILHOME": str(account.folder), "HOME": str(account.folder)}
         alone = ["--nodetach", "--nosyslog", "--pidfile", account.folder / "pid"]  # root's would be the system's
@@ -179,7 +183,7 @@ class Mpop(Peer):
             "mpoprc",
             f"account default\nhost localhost\nport {account.port}\nuser {account.user}\npassword {PASSWORD}\n"
             f"auth plain\n{tls}\ndelivery maildir {account.mail}\nuidls_file {account.folder}/uidls\n"
-            "keep on\nreceived_header off\n",
+            f"keep {'off' if account.delete else 'on'}\nreceived_header off\n",
         )
         run("mpop", f"--file={rules}", "--quiet")
         return files(account.mail / "new")
@@ -206,7 +210,8 @@ class Getmail(Peer):
             "getmailrc",
             f"[retriever]\ntype = {retriever}\nserver = localhost\nport = {account.port}\nusername = {account.user}\n"
             f"password = {PASSWORD}\n{trust}\n[destination]\ntype = Maildir\npath = {account.mail}/\n\n"
-            "[options]\nread_all = true\ndelete = false\ndelivered_to = false\nreceived = false\nverbose = 0\n",
+            f"[options]\nread_all = true\ndelete = {str(account.delete).lower()}\n"
+            "delivered_to = false\nreceived = false\nverbose = 0\n",
         )
         # A copy, that nobody may read; Debian's Python has the modules.
         script = account.write("getmail.py", Path(__file__).with_name("getmail.py").read_text())
@@ -242,6 +247,8 @@ class Poplib(Peer):
         pop.pass_(PASSWORD)
         for number in range(1, account.count + 1):
             yield b"".join(line + b"\r\n" for line in pop.retr(number)[1])
+            if account.delete:
+                pop.dele(number)
         pop.quit()
 
     def takes(self, message: Message) -> bool:
@@ -257,7 +264,7 @@ class NetPop3(Peer):
     def fetch(self, account: Account) -> Iterable[bytes]:
         script = Path(__file__).with_name("fetch.pl")
         where = ["localhost", str(account.port), account.mode, account.ca_file]
-        run("perl", script, *where, account.user, PASSWORD, account.mail)
+        run("perl", script, *where, account.user, PASSWORD, account.mail, str(int(account.delete)))
         return map(self.delivered, files(account.mail))
 
     def delivered(self, wire: bytes) -> bytes:

@@ -97,7 +97,9 @@ def test_client_fetches_everything(
             different.append(message.name)
         delivered[digest] -= 1
     left_out = len(all_messages()) - len(mail)
-    results.append(Row(peer.name, peer.version(), mode, len(mail), len(mail) - len(different), left_out, seconds))
+    results.append(
+        Row("poplin", peer.name, peer.version(), mode, len(mail), len(mail) - len(different), left_out, seconds)
+    )
     assert different == []
     assert sum(delivered.values()) == 0, "more messages than there were"
     assert server.errors == []

@@ -20,6 +20,7 @@ import poplin
 from interop.conftest import Row
 from interop.dovecot import Dovecot
 from interop.messages import ROOT, Message, all_messages
+from interop.servers import version_of
 from peer import Authority
 
 Fetched = dict[int, str]
@@ -111,7 +112,18 @@ def test_fetches_everything(face: Face, language: str, mode: str, results: list[
     wanted = expected(mail)
     equal = sum(fetched.get(number) == wanted[number] for number in wanted)
     left_out = len(all_messages()) - len(mail)
-    results.append(Row(f"poplin ({language})", "Dovecot 2.3", mode, len(mail), equal, left_out, seconds))
+    results.append(
+        Row(
+            "Dovecot",
+            f"poplin ({language.title()})",
+            version_of("dovecot-pop3d"),
+            mode,
+            len(mail),
+            equal,
+            left_out,
+            seconds,
+        )
+    )
     assert [mail[number - 1].name for number in wanted if fetched.get(number) != wanted[number]] == []
     assert len(fetched) == len(mail)
 
