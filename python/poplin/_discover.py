@@ -1,7 +1,5 @@
 """Which servers a mail domain names for POP3: SRV look-ups (RFC 6186), and what comes of the answers."""
 
-from __future__ import annotations
-
 import copy
 import random as random_numbers
 from collections.abc import Callable, Iterable, Iterator
@@ -74,7 +72,7 @@ def discover(
     address: str,
     *,
     resolve: Callable[[str], Iterable[SRV | tuple[int, int, int, str]]] | None = None,
-    resolver: dns.resolver.Resolver | None = None,
+    resolver: "dns.resolver.Resolver | None" = None,
     dnssec: bool = False,
     cleartext: bool = False,
     timeout: float = 10.0,
@@ -113,7 +111,7 @@ def discover(
     return [Candidate(*found, users) for found in _core.discover(domain, records, numbers, cleartext)]
 
 
-def _dns(resolver: dns.resolver.Resolver | None, dnssec: bool, timeout: float) -> Callable[[str], Iterable[SRV]]:
+def _dns(resolver: "dns.resolver.Resolver | None", dnssec: bool, timeout: float) -> Callable[[str], Iterable[SRV]]:
     """A function that asks DNS."""
     try:
         import dns.exception

@@ -1,7 +1,5 @@
 """TLS: what a client trusts and shows, and what came of it; a server's further certificates."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Iterable
