@@ -70,7 +70,7 @@ static void dele(poplin_session *session, const poplin_parsed_command *command) 
 
     if (!poplin_turn_has_message(session, command->number))
         return;
-    if (session->read_only) {
+    if (poplin_turn_is_read_only(session)) {
         poplin_turn_reply(session, "-ERR nothing can be deleted here");
         return;
     }

@@ -265,10 +265,13 @@ void poplin_turn_logged_in(poplin_session *session) {
 }
 
 /* Anybody may come by ANONYMOUS, and nobody's mail may go (RFC 4505 section 5). */
+bool poplin_turn_is_read_only(const poplin_session *session) {
+    return session->login.way == POPLIN_MECHANISM_ANONYMOUS;
+}
+
 void poplin_turn_opened(poplin_session *session) {
     session->phase = POPLIN_TRANSACTION;
     session->turn = TURN_READ;
-    session->read_only = session->login.way == POPLIN_MECHANISM_ANONYMOUS;
     free(session->facts);
     session->facts = NULL;
     poplin_turn_reply(session, "+OK %zu messages", session->mailbox.count);

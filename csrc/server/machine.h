@@ -119,7 +119,6 @@ struct poplin_session {
     bool binds;              /* the connection has channel binding */
     bool bound;              /* and it was tried */
     bool certified;          /* the client's certificate names a user */
-    bool read_only;          /* nothing may be deleted */
     bool utf8;               /* the client has sent UTF8 */
     bool translated;         /* and LANG: replies are in UTF-8, with the texts of */
     poplin_slice texts;      /* this language */
@@ -258,6 +257,9 @@ void poplin_turn_logged_in(poplin_session *session);
 void poplin_turn_opened(poplin_session *session);
 void poplin_turn_login_refused(poplin_session *session, int status, enum poplin_code code, const char *text);
 void poplin_turn_login_malformed(poplin_session *session);
+
+/* Whether who logs in, or has logged in, may delete nothing. */
+bool poplin_turn_is_read_only(const poplin_session *session);
 
 /* The client may hear what was held back. */
 void poplin_turn_delay_over(poplin_session *session);

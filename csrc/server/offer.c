@@ -33,8 +33,9 @@ static bool can_be_asked(unsigned way, unsigned asks, bool named) {
     return (asks & POPLIN_ASK_KEYS) != 0 && (named || !short_hash);
 }
 
-unsigned poplin_offered_ways(const poplin_session_config *config) {
-    unsigned allowed = poplin_ways_parse(config->mechanisms), offered = 0;
+/* Those of the allowed ones that the host can be asked about. */
+static unsigned offered_of(unsigned allowed, const poplin_session_config *config) {
+    unsigned offered = 0;
 
     for (unsigned way = 0; way < POPLIN_WAY_COUNT; way++)
         if ((allowed & 1u << way) != 0 && can_be_asked(way, config->asks, config->mechanisms != NULL))
@@ -42,9 +43,15 @@ unsigned poplin_offered_ways(const poplin_session_config *config) {
     return offered;
 }
 
+unsigned poplin_offered_ways(const poplin_session_config *config) {
+    return offered_of(poplin_ways_parse(config->mechanisms), config);
+}
+
 int poplin_turn_set_ways(poplin_session *session, const poplin_session_config *config) {
-    session->ways = poplin_offered_ways(config);
-    return poplin_ways_parse(config->mechanisms) != 0 ? POPLIN_OK : POPLIN_ERR_UNSUPPORTED;
+    unsigned allowed = poplin_ways_parse(config->mechanisms);
+
+    session->ways = offered_of(allowed, config);
+    return allowed != 0 ? POPLIN_OK : POPLIN_ERR_UNSUPPORTED;
 }
 
 int poplin_turn_make_timestamp(poplin_session *session) {

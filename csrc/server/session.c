@@ -180,7 +180,7 @@ void poplin_turn_ask(poplin_session *session, enum poplin_session_event_kind kin
 
 static void fill_login(const poplin_session *session, poplin_session_event *event) {
     event->mechanism = poplin_way_name(session->login.way);
-    event->read_only = session->login.way == POPLIN_MECHANISM_ANONYMOUS;
+    event->read_only = poplin_turn_is_read_only(session);
     event->user = poplin_buffer_slice(&session->login.user);
     if (event->user.size == 0)
         event->user = (poplin_slice){NULL, 0};
