@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "maildrop/memory.h"
+#include "wire/failure.h"
 #include "wire/grammar.h"
 
 enum { CHUNK = 16384, PATH_SHOWN = 160 };
@@ -45,19 +45,7 @@ typedef struct source {
 
 /* ---- failing ---- */
 
-__attribute__((format(printf, 3, 4))) static int failed(poplin_error *error, int status, const char *format, ...) {
-    if (error == NULL)
-        return status;
-    char reason[sizeof error->reason];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    *error = (poplin_error){.status = status};
-    (void)snprintf(error->doing, sizeof error->doing, "loading mail");
-    poplin_visible(poplin_slice_of(reason), error->reason, sizeof error->reason);
-    return status;
-}
+static const char LOADING[] = "loading mail";
 
 /* As much of a path's end as leaves room for what is said of it. */
 static const char *shown(const char *path) {
@@ -66,22 +54,22 @@ static const char *shown(const char *path) {
 }
 
 static int out_of_memory(const loading *load) {
-    return failed(load->error, POPLIN_ERR_NOMEM, "out of memory");
+    return poplin_fail(load->error, POPLIN_ERR_NOMEM, LOADING, "out of memory");
 }
 
 static int unreadable(const loading *load, const char *path) {
-    return failed(load->error, POPLIN_ERR_IO, "cannot read %s: %s", shown(path), strerror(errno));
+    return poplin_fail(load->error, POPLIN_ERR_IO, LOADING, "cannot read %s: %s", shown(path), strerror(errno));
 }
 
 static int too_large(const loading *load, const char *path) {
-    return failed(load->error, POPLIN_ERR_LIMIT, "%s holds a message of more than %zu octets, the limit", shown(path),
-                  load->limit);
+    return poplin_fail(load->error, POPLIN_ERR_LIMIT, LOADING, "%s holds a message of more than %zu octets, the limit",
+                       shown(path), load->limit);
 }
 
 static int no_user(poplin_error *error, poplin_slice user) {
     char name[64];
     poplin_visible(user, name, sizeof name);
-    return failed(error, POPLIN_ERR_REFUSED, "there is no user \"%s\"", name);
+    return poplin_fail(error, POPLIN_ERR_REFUSED, LOADING, "there is no user \"%s\"", name);
 }
 
 /* ---- one message ---- */
@@ -232,7 +220,7 @@ static int read_file(loading *load, const char *path, bool may_be_mbox) {
     if (fstat(from.descriptor, &facts) != 0)
         status = unreadable(load, path);
     else if (!S_ISREG(facts.st_mode))
-        status = failed(load->error, POPLIN_ERR_IO, "%s is no regular file", shown(path));
+        status = poplin_fail(load->error, POPLIN_ERR_IO, LOADING, "%s is no regular file", shown(path));
     else
         status = read_piece(load, &from);
     if (status == POPLIN_OK)
@@ -323,7 +311,7 @@ static int read_path(loading *load, const char *path) {
         return read_folder_or_maildir(load, path);
     if (S_ISREG(facts.st_mode))
         return read_file(load, path, true);
-    return failed(load->error, POPLIN_ERR_IO, "%s is neither a file nor a folder", shown(path));
+    return poplin_fail(load->error, POPLIN_ERR_IO, LOADING, "%s is neither a file nor a folder", shown(path));
 }
 
 static bool has_user(poplin_memory *memory, poplin_slice user) {

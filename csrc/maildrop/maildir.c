@@ -5,14 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "wire/grammar.h"
+#include "wire/failure.h"
 
 enum { ATTEMPTS = 4, PATH_SHOWN = 140 };
 
@@ -25,20 +24,6 @@ const char *poplin_maildir_folder_name(size_t folder) {
     return folder == POPLIN_MAILDIR_NEW ? "new" : "cur";
 }
 
-int poplin_maildir_failed(poplin_error *error, int status, const char *doing, const char *format, ...) {
-    if (error == NULL)
-        return status;
-    char reason[sizeof error->reason];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    *error = (poplin_error){.status = status};
-    (void)snprintf(error->doing, sizeof error->doing, "%s", doing);
-    poplin_visible(poplin_slice_of(reason), error->reason, sizeof error->reason);
-    return status;
-}
-
 /* As much of a path's end as leaves room for what is said of it. */
 static const char *shown(const char *path) {
     size_t size = strlen(path);
@@ -47,9 +32,9 @@ static const char *shown(const char *path) {
 
 int poplin_maildir_failed_at(const poplin_maildir *maildir, poplin_error *error, const char *doing, size_t folder,
                              const char *name) {
-    return poplin_maildir_failed(error, POPLIN_ERR_IO, doing, "%s/%s%s%.*s: %s", shown(maildir->path),
-                                 poplin_maildir_folder_name(folder), name[0] == '\0' ? "" : "/", PATH_SHOWN / 2, name,
-                                 strerror(errno));
+    return poplin_fail(error, POPLIN_ERR_IO, doing, "%s/%s%s%.*s: %s", shown(maildir->path),
+                       poplin_maildir_folder_name(folder), name[0] == '\0' ? "" : "/", PATH_SHOWN / 2, name,
+                       strerror(errno));
 }
 
 /* ---- opening ---- */
@@ -57,19 +42,18 @@ int poplin_maildir_failed_at(const poplin_maildir *maildir, poplin_error *error,
 static int no_maildir(const poplin_maildir *maildir, size_t folder, poplin_error *error) {
     const char *name = poplin_maildir_folder_name(folder);
     if (errno == ENOENT)
-        return poplin_maildir_failed(error, POPLIN_ERR_IO, OPENING, "%s is no Maildir: it has no folder \"%s\"",
-                                     shown(maildir->path), name);
+        return poplin_fail(error, POPLIN_ERR_IO, OPENING, "%s is no Maildir: it has no folder \"%s\"",
+                           shown(maildir->path), name);
     if (errno == ENOTDIR || errno == ELOOP)
-        return poplin_maildir_failed(error, POPLIN_ERR_IO, OPENING,
-                                     "%s is no Maildir: its \"%s\" is no folder (a link is none)", shown(maildir->path),
-                                     name);
+        return poplin_fail(error, POPLIN_ERR_IO, OPENING, "%s is no Maildir: its \"%s\" is no folder (a link is none)",
+                           shown(maildir->path), name);
     return poplin_maildir_failed_at(maildir, error, OPENING, folder, "");
 }
 
 static int open_folders(poplin_maildir *maildir, poplin_error *error) {
     int root = open(maildir->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
-        return poplin_maildir_failed(error, POPLIN_ERR_IO, OPENING, "%s: %s", shown(maildir->path), strerror(errno));
+        return poplin_fail(error, POPLIN_ERR_IO, OPENING, "%s: %s", shown(maildir->path), strerror(errno));
     int status = POPLIN_OK;
     for (size_t i = 0; status == POPLIN_OK && i < POPLIN_MAILDIR_FOLDERS; i++) {
         maildir->folders[i] =
@@ -87,7 +71,7 @@ int poplin_maildir_open(const char *path, poplin_maildir **maildir, poplin_error
     if (made == NULL || copy == NULL) {
         free(made);
         free(copy);
-        return poplin_maildir_failed(error, POPLIN_ERR_NOMEM, OPENING, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, OPENING, "out of memory");
     }
     made->path = copy;
     for (size_t i = 0; i < POPLIN_MAILDIR_FOLDERS; i++)
@@ -169,5 +153,5 @@ int poplin_maildir_message(poplin_maildir *maildir, size_t index, int *descripto
     }
     if (status != POPLIN_END)
         return status;
-    return poplin_maildir_failed(error, POPLIN_ERR_REFUSED, "", "the message is no longer there");
+    return poplin_fail(error, POPLIN_ERR_REFUSED, "", "the message is no longer there");
 }

@@ -57,11 +57,9 @@ struct poplin_maildir {
 /* "new" or "cur". */
 const char *poplin_maildir_folder_name(size_t folder);
 
-/* Fills in the error (or none, for NULL) and returns status. */
-__attribute__((format(printf, 4, 5))) int poplin_maildir_failed(poplin_error *error, int status, const char *doing,
-                                                                const char *format, ...);
-
-/* The same for what a call of the system's said of the name in the folder, or of the folder where name is "". */
+/*
+ * poplin_fail with IO, for what a call of the system's said of the name in the folder, or of the folder where name is "".
+ */
 int poplin_maildir_failed_at(const poplin_maildir *maildir, poplin_error *error, const char *doing, size_t folder,
                              const char *name);
 

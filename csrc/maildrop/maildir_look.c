@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "maildrop/maildir.h"
+#include "wire/failure.h"
 
 enum { PASSES = 4, FILES_MAX = 1000000, SETTLED_SECONDS = 3 };
 
@@ -41,7 +42,7 @@ typedef struct looking {
 } looking;
 
 static int out_of_memory(const looking *look) {
-    return poplin_maildir_failed(look->error, POPLIN_ERR_NOMEM, look->doing, "out of memory");
+    return poplin_fail(look->error, POPLIN_ERR_NOMEM, look->doing, "out of memory");
 }
 
 /* ---- times of change ---- */
@@ -143,8 +144,8 @@ static int read_entries(looking *look, size_t folder, DIR *stream) {
         if (status != POPLIN_OK)
             return status;
         if (look->count > limit)
-            return poplin_maildir_failed(look->error, POPLIN_ERR_LIMIT, look->doing,
-                                         "there are more than %d messages in it", (int)FILES_MAX);
+            return poplin_fail(look->error, POPLIN_ERR_LIMIT, look->doing, "there are more than %d messages in it",
+                               (int)FILES_MAX);
     }
     if (errno == 0)
         return POPLIN_OK;

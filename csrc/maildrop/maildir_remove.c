@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "maildrop/maildir.h"
+#include "wire/failure.h"
 
 enum { ROUNDS = 8 };
 
@@ -85,8 +86,8 @@ static void unlink_all(removal *work) {
             return;
     }
     if (is_any_left(work))
-        note(work, poplin_maildir_failed(next_error(work), POPLIN_ERR_IO, DELETING,
-                                         "other programs rename the messages all the time"));
+        note(work,
+             poplin_fail(next_error(work), POPLIN_ERR_IO, DELETING, "other programs rename the messages all the time"));
 }
 
 /* Some file systems have no such call for folders, and say so. */

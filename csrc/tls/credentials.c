@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tls/failure.h"
 #include "wire/buffer.h"
+#include "wire/failure.h"
 
 /*
  * TLS 1.2 and 1.3 with authenticated encryption and forward secrecy only, AES-GCM first, keys worth 112 bits at
@@ -41,9 +41,9 @@ static int load(const char *path, pem *loaded, poplin_error *error) {
     if (code >= 0)
         return POPLIN_OK;
     if (code == GNUTLS_E_MEMORY_ERROR)
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "cannot read %s: %s", path,
-                              errno != 0 ? strerror(errno) : gnutls_strerror(code));
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "cannot read %s: %s", path,
+                       errno != 0 ? strerror(errno) : gnutls_strerror(code));
 }
 
 /* Keys come the same way as certificates, so all that was loaded is wiped. */
@@ -68,7 +68,7 @@ static int credentials_new(bool server, poplin_tls_credentials **credentials, po
         }
         poplin_tls_credentials_free(made);
     }
-    return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
 }
 
 poplin_tls_credentials *poplin_tls_credentials_ref(poplin_tls_credentials *credentials) {
@@ -123,18 +123,18 @@ static int add_key(gnutls_certificate_credentials_t certificates, const pem *cer
     if (code >= 0)
         return POPLIN_OK;
     if (code == GNUTLS_E_MEMORY_ERROR)
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     if (code == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the key in %s is not that of the certificate",
-                                  key->origin);
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the key in %s is not that of the certificate",
+                           key->origin);
     int key_code = try_key(key);
     if (key_code < 0)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                                  "the private key in %s cannot be used; it must be PEM, unencrypted: %s", key->origin,
-                                  gnutls_strerror(key_code));
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "the certificate chain in %s cannot be used; it must be PEM: %s", cert->origin,
-                              gnutls_strerror(code));
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                           "the private key in %s cannot be used; it must be PEM, unencrypted: %s", key->origin,
+                           gnutls_strerror(key_code));
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                       "the certificate chain in %s cannot be used; it must be PEM: %s", cert->origin,
+                       gnutls_strerror(code));
 }
 
 /* cert_file and key_file as in the header: without key_file the key is in cert_file. */
@@ -164,15 +164,14 @@ static int add_trusted(gnutls_certificate_credentials_t certificates, const pem 
     int count = gnutls_certificate_set_x509_trust_mem(certificates, &trusted->text, GNUTLS_X509_FMT_PEM);
     if (count > 0)
         return POPLIN_OK;
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s holds no CA certificate in PEM form",
-                              trusted->origin);
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "%s holds no CA certificate in PEM form", trusted->origin);
 }
 
 static int trust_system(poplin_tls_credentials *credentials, poplin_error *error) {
     if (gnutls_certificate_set_x509_system_trust(credentials->certificates) > 0)
         return POPLIN_OK;
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "the system has no trusted CAs; install ca-certificates, or pass ca_file=");
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                       "the system has no trusted CAs; install ca-certificates, or pass ca_file=");
 }
 
 /* From a file (NULL: none), from text (empty: none), or from both. */
@@ -209,30 +208,27 @@ static size_t count_words(const char *text) {
 static int add_pins(poplin_tls_credentials *credentials, const char *pins, poplin_error *error) {
     size_t count = count_words(pins);
     if (count == 0)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "there is no pin among those given");
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "there is no pin among those given");
     credentials->pins = calloc(count, sizeof *credentials->pins);
     if (credentials->pins == NULL)
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     for (; credentials->pins_count < count; credentials->pins_count++) {
         poplin_slice pin = next_word(&pins);
         if (!poplin_pin_parse(pin, &credentials->pins[credentials->pins_count]))
-            return poplin_tls_failure(
-                error, POPLIN_ERR_CERTIFICATE, DOING,
-                "\"%.*s\" is no pin: that is the SHA-256 of a public key in base64, 44 characters",
-                (int)(pin.size < 100 ? pin.size : 100), pin.data);
+            return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                               "\"%.*s\" is no pin: that is the SHA-256 of a public key in base64, 44 characters",
+                               (int)(pin.size < 100 ? pin.size : 100), pin.data);
     }
     return POPLIN_OK;
 }
 
 static int trust_on_first_use(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
     if (!trust->verify || trust->ca_file != NULL || trust->ca_pem.size > 0)
-        return poplin_tls_failure(
-            error, POPLIN_ERR_CERTIFICATE, DOING,
-            "trust on first use takes the place of the CAs, so it goes neither with CAs to trust nor "
-            "without verification");
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                           "trust on first use takes the place of the CAs, so it goes neither with CAs to trust nor "
+                           "without verification");
     credentials->known_keys = strdup(trust->first_use_file);
-    return credentials->known_keys != NULL ? POPLIN_OK
-                                           : poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return credentials->known_keys != NULL ? POPLIN_OK : poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
 }
 
 static int add_authorities(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
@@ -246,9 +242,8 @@ static int add_authorities(poplin_tls_credentials *credentials, const poplin_tls
 
 static int fill_trust(poplin_tls_credentials *credentials, const poplin_tls_trust *trust, poplin_error *error) {
     if (trust->key_file != NULL && trust->cert_file == NULL)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                                  "there is a client's key, %s, but no certificate that it belongs to",
-                                  trust->key_file);
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                           "there is a client's key, %s, but no certificate that it belongs to", trust->key_file);
     int status = trust->pins != NULL ? add_pins(credentials, trust->pins, error) : POPLIN_OK;
     if (status == POPLIN_OK)
         status = add_authorities(credentials, trust, error);
@@ -303,28 +298,28 @@ static int take_leaf(gnutls_certificate_credentials_t certificates, gnutls_x509_
     if (gnutls_certificate_get_crt_raw(certificates, 0, 0, &der) >= 0 && gnutls_x509_crt_init(leaf) >= 0 &&
         gnutls_x509_crt_import(*leaf, &der, GNUTLS_X509_FMT_DER) >= 0)
         return POPLIN_OK;
-    return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
 }
 
 /* Room for one more, empty. */
 static int add_place(poplin_tls_credentials *credentials, poplin_certified **place, poplin_error *error) {
     if (!credentials->server || credentials->asks_clients)
-        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING,
-                                  "only servers have several certificates, and are given them first of all");
+        return poplin_fail(error, POPLIN_ERR_STATE, DOING,
+                           "only servers have several certificates, and are given them first of all");
     if (credentials->others_count == POPLIN_CERTIFICATES_MAX - 1)
-        return poplin_tls_failure(error, POPLIN_ERR_LIMIT, DOING, "a server has %d certificates at the most",
-                                  POPLIN_CERTIFICATES_MAX);
+        return poplin_fail(error, POPLIN_ERR_LIMIT, DOING, "a server has %d certificates at the most",
+                           POPLIN_CERTIFICATES_MAX);
     poplin_certified *others =
         realloc(credentials->others, (credentials->others_count + 1) * sizeof *credentials->others);
     if (others != NULL)
         credentials->others = others;
     if (others == NULL ||
         (credentials->first == NULL && take_leaf(credentials->certificates, &credentials->first, error) != POPLIN_OK))
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     *place = &others[credentials->others_count];
     **place = (poplin_certified){NULL, NULL};
     if (gnutls_certificate_allocate_credentials(&(*place)->certificates) < 0)
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     return POPLIN_OK;
 }
 
@@ -333,8 +328,8 @@ static int keep_place(poplin_tls_credentials *credentials, poplin_certified *pla
     if (status == POPLIN_OK)
         status = take_leaf(place->certificates, &place->leaf, error);
     if (status == POPLIN_OK && !poplin_certificate_names_hosts(place->leaf))
-        status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                                    "a further certificate is chosen by its names, and this one names no host");
+        status = poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                             "a further certificate is chosen by its names, and this one names no host");
     if (status == POPLIN_OK)
         credentials->others_count++;
     else
@@ -366,7 +361,7 @@ int poplin_tls_server_credentials_add_pem(poplin_tls_credentials *credentials, p
 
 int poplin_tls_server_credentials_no_resumption(poplin_tls_credentials *credentials, poplin_error *error) {
     if (!credentials->server)
-        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "these are no server's");
+        return poplin_fail(error, POPLIN_ERR_STATE, DOING, "these are no server's");
     credentials->no_resumption = true;
     return POPLIN_OK;
 }
@@ -389,7 +384,7 @@ static int try_response(const gnutls_datum_t *der) {
 int poplin_tls_server_credentials_staple(poplin_tls_credentials *credentials, poplin_slice response,
                                          poplin_error *error) {
     if (!credentials->server)
-        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "only servers staple an OCSP response");
+        return poplin_fail(error, POPLIN_ERR_STATE, DOING, "only servers staple an OCSP response");
     gnutls_datum_t der = datum_of(response);
     int code = try_response(&der);
     gnutls_certificate_credentials_t last = credentials->others_count > 0
@@ -401,17 +396,17 @@ int poplin_tls_server_credentials_staple(poplin_tls_credentials *credentials, po
     if (code >= 0)
         return POPLIN_OK;
     if (code == GNUTLS_E_MEMORY_ERROR)
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "the OCSP response cannot be used; it must be DER: %s", gnutls_strerror(code));
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the OCSP response cannot be used; it must be DER: %s",
+                       gnutls_strerror(code));
 }
 
 int poplin_tls_server_credentials_clients(poplin_tls_credentials *credentials, const char *ca_file, poplin_slice ca_pem,
                                           poplin_error *error) {
     if (!credentials->server)
-        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "only servers ask their clients for certificates");
+        return poplin_fail(error, POPLIN_ERR_STATE, DOING, "only servers ask their clients for certificates");
     if (ca_file == NULL && ca_pem.size == 0)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "no CA is given for the clients' certificates");
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "no CA is given for the clients' certificates");
     int status = add_all_trusted(credentials->certificates, ca_file, ca_pem, error);
     for (size_t i = 0; status == POPLIN_OK && i < credentials->others_count; i++)
         status = add_all_trusted(credentials->others[i].certificates, ca_file, ca_pem, error);

@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/failure.h"
 #include "tls/filter.h"
 #include "tls/key_log.h"
 #include "tls/resume.h"
 #include "tls/sni.h"
 #include "tls/trust.h"
+#include "wire/failure.h"
 #include "wire/grammar.h"
 
 enum {
@@ -113,7 +113,7 @@ static int prepare(poplin_tls *tls) {
 
 /* A name that is none fails the handshake before anything is sent. */
 static void no_name(poplin_tls *tls, const char *text, const char *what) {
-    poplin_tls_failure(&tls->error, POPLIN_ERR_CERTIFICATE, HANDSHAKE, "\"%s\" is no %s", text, what);
+    poplin_fail(&tls->error, POPLIN_ERR_CERTIFICATE, HANDSHAKE, "\"%s\" is no %s", text, what);
     tls->state = POPLIN_TLS_FAILED;
 }
 
@@ -189,23 +189,23 @@ static int fail(poplin_tls *tls, int code, const char *doing) {
     tls->state = POPLIN_TLS_FAILED;
     tls->lent = (poplin_slice){NULL, 0};
     if (tls->out_of_memory || code == GNUTLS_E_MEMORY_ERROR)
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, doing, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, doing, "out of memory");
     if (error->status != POPLIN_OK) { /* verify has told it */
         send_alert(tls, tls->refusal);
         return error->status;
     }
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED)
-        return poplin_tls_failure(error, POPLIN_ERR_TLS, doing, "the peer ended it with the alert \"%s\"",
-                                  gnutls_alert_get_name(gnutls_alert_get(tls->session)));
+        return poplin_fail(error, POPLIN_ERR_TLS, doing, "the peer ended it with the alert \"%s\"",
+                           gnutls_alert_get_name(gnutls_alert_get(tls->session)));
     if (code == GNUTLS_E_REHANDSHAKE) {
         send_alert(tls, GNUTLS_A_NO_RENEGOTIATION);
-        return poplin_tls_failure(error, POPLIN_ERR_TLS, doing, "the peer asked for a renegotiation");
+        return poplin_fail(error, POPLIN_ERR_TLS, doing, "the peer asked for a renegotiation");
     }
     int level;
     send_alert(tls, (gnutls_alert_description_t)gnutls_error_to_alert(code, &level));
     if (!peer_speaks_tls(tls))
-        return poplin_tls_failure(error, POPLIN_ERR_TLS, doing, "the peer does not speak TLS on this port");
-    return poplin_tls_failure(error, POPLIN_ERR_TLS, doing, "%s", gnutls_strerror(code));
+        return poplin_fail(error, POPLIN_ERR_TLS, doing, "the peer does not speak TLS on this port");
+    return poplin_fail(error, POPLIN_ERR_TLS, doing, "%s", gnutls_strerror(code));
 }
 
 /* ---- input and handshake ---- */

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tls/failure.h"
 #include "tls/filter.h"
+#include "wire/failure.h"
 
 static const char DOING[] = "TLS credentials";
 
@@ -81,9 +81,9 @@ static int open_log(const char *path) {
 
 int poplin_tls_credentials_key_log(poplin_tls_credentials *credentials, const char *path, poplin_error *error) {
     if (credentials->key_log >= 0)
-        return poplin_tls_failure(error, POPLIN_ERR_STATE, DOING, "there is a key log already");
+        return poplin_fail(error, POPLIN_ERR_STATE, DOING, "there is a key log already");
     credentials->key_log = open_log(path);
     if (credentials->key_log >= 0)
         return POPLIN_OK;
-    return poplin_tls_failure(error, POPLIN_ERR_IO, DOING, "cannot open the key log %s: %s", path, strerror(errno));
+    return poplin_fail(error, POPLIN_ERR_IO, DOING, "cannot open the key log %s: %s", path, strerror(errno));
 }

@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tls/failure.h"
 #include "tls/verify.h"
 #include "wire/buffer.h"
+#include "wire/failure.h"
 #include "wire/grammar.h"
 
 static const char DOING[] = "certificate check";
@@ -34,8 +34,8 @@ typedef struct key_file {
 } key_file;
 
 static int cannot(const key_file *file, const char *what) {
-    return poplin_tls_failure(file->error, POPLIN_ERR_IO, DOING, "cannot %s the file of known keys, %s: %s", what,
-                              file->path, strerror(errno));
+    return poplin_fail(file->error, POPLIN_ERR_IO, DOING, "cannot %s the file of known keys, %s: %s", what, file->path,
+                       strerror(errno));
 }
 
 static int open_locked(key_file *file) {
@@ -46,11 +46,9 @@ static int open_locked(key_file *file) {
     if (fstat(file->descriptor, &about) != 0)
         return cannot(file, "look at");
     if (!S_ISREG(about.st_mode))
-        return poplin_tls_failure(file->error, POPLIN_ERR_IO, DOING, "%s, for known keys, is no regular file",
-                                  file->path);
+        return poplin_fail(file->error, POPLIN_ERR_IO, DOING, "%s, for known keys, is no regular file", file->path);
     if (about.st_size > FILE_MAX)
-        return poplin_tls_failure(file->error, POPLIN_ERR_LIMIT, DOING, "the file of known keys, %s, is too long",
-                                  file->path);
+        return poplin_fail(file->error, POPLIN_ERR_LIMIT, DOING, "the file of known keys, %s, is too long", file->path);
     int code;
     do
         code = flock(file->descriptor, LOCK_EX);
@@ -64,7 +62,7 @@ static int read_all(key_file *file) {
     for (;;) {
         char *room = poplin_buffer_reserve(&file->text, PIECE);
         if (room == NULL)
-            return poplin_tls_failure(file->error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+            return poplin_fail(file->error, POPLIN_ERR_NOMEM, DOING, "out of memory");
         ssize_t got = read(file->descriptor, room, PIECE);
         if (got < 0 && errno == EINTR)
             continue;
@@ -74,8 +72,8 @@ static int read_all(key_file *file) {
             return POPLIN_OK;
         poplin_buffer_grow(&file->text, (size_t)got);
         if (file->text.size > FILE_MAX + PIECE)
-            return poplin_tls_failure(file->error, POPLIN_ERR_LIMIT, DOING, "the file of known keys, %s, is too long",
-                                      file->path);
+            return poplin_fail(file->error, POPLIN_ERR_LIMIT, DOING, "the file of known keys, %s, is too long",
+                               file->path);
     }
 }
 
@@ -89,9 +87,9 @@ static bool read_line(poplin_slice line, poplin_slice *peer, poplin_pin *pin) {
 }
 
 static int damaged(const key_file *file, size_t number) {
-    return poplin_tls_failure(file->error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "line %zu of the file of known keys, %s, cannot be understood; mend or remove it", number,
-                              file->path);
+    return poplin_fail(file->error, POPLIN_ERR_CERTIFICATE, DOING,
+                       "line %zu of the file of known keys, %s, cannot be understood; mend or remove it", number,
+                       file->path);
 }
 
 /* OK: *known is what is kept of the peer; END: nothing is. */
@@ -137,10 +135,10 @@ static int add(key_file *file, const char *peer, const poplin_pin *pin) {
 }
 
 static int changed(const key_file *file, const char *peer, const poplin_pin *known, const poplin_pin *pin) {
-    return poplin_tls_failure(file->error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "the server's key is now %s, and was %s: if its owner tells you that it has a new key, "
-                              "remove the line of %s from %s; else somebody may be in between",
-                              pin->text, known->text, peer, file->path);
+    return poplin_fail(file->error, POPLIN_ERR_CERTIFICATE, DOING,
+                       "the server's key is now %s, and was %s: if its owner tells you that it has a new key, "
+                       "remove the line of %s from %s; else somebody may be in between",
+                       pin->text, known->text, peer, file->path);
 }
 
 static int look_up(key_file *file, const char *peer, const poplin_pin *pin, bool keep, bool *added) {

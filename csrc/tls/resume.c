@@ -9,8 +9,8 @@
  */
 #include "tls/resume.h"
 
-#include "tls/failure.h"
 #include "tls/trust.h"
+#include "wire/failure.h"
 
 /* ---- a client ---- */
 

@@ -6,8 +6,8 @@
 
 #include <gnutls/x509.h>
 
-#include "tls/failure.h"
 #include "tls/known_keys.h"
+#include "wire/failure.h"
 
 static const char DOING[] = "certificate check";
 
@@ -35,8 +35,8 @@ static int presented_pin(poplin_tls *tls, poplin_pin *pin) {
         gnutls_x509_crt_deinit(certificate);
     if (known)
         return POPLIN_OK;
-    return poplin_tls_failure(&tls->error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "the server presented no certificate whose key can be read");
+    return poplin_fail(&tls->error, POPLIN_ERR_CERTIFICATE, DOING,
+                       "the server presented no certificate whose key can be read");
 }
 
 static int check_pins(poplin_tls *tls, const poplin_pin *pin) {
@@ -44,10 +44,10 @@ static int check_pins(poplin_tls *tls, const poplin_pin *pin) {
     for (size_t i = 0; i < credentials->pins_count; i++)
         if (poplin_pin_equal(pin, &credentials->pins[i]))
             return POPLIN_OK;
-    return poplin_tls_failure(&tls->error, POPLIN_ERR_CERTIFICATE, DOING,
-                              "the server's key, %s, is none of those pinned; if its owner tells you that it has a new "
-                              "key, pin that",
-                              pin->text);
+    return poplin_fail(&tls->error, POPLIN_ERR_CERTIFICATE, DOING,
+                       "the server's key, %s, is none of those pinned; if its owner tells you that it has a new "
+                       "key, pin that",
+                       pin->text);
 }
 
 /* A key is kept only once the handshake is done, and the server has shown that it holds it. */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tls/failure.h"
+#include "wire/failure.h"
 #include "wire/grammar.h"
 
 static const char DOING[] = "certificate check";
@@ -207,11 +207,11 @@ static int check_name(gnutls_x509_crt_t certificate, const poplin_peer_name *nam
     if (find_name(certificate, name, domain, &names))
         return POPLIN_OK;
     if (names.count == 0)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING,
-                                  "the certificate names no host (no subjectAltName), so it is not for %s", name->text);
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is for %s, not %s%s%s", names.text,
-                              name->text, domain != NULL ? " nor the POP3 server of " : "",
-                              domain != NULL ? domain->text : "");
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
+                           "the certificate names no host (no subjectAltName), so it is not for %s", name->text);
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is for %s, not %s%s%s", names.text,
+                       name->text, domain != NULL ? " nor the POP3 server of " : "",
+                       domain != NULL ? domain->text : "");
 }
 
 /* ---- the chain ---- */
@@ -281,9 +281,8 @@ typedef struct presented {
 } presented;
 
 static int unknown_ca(const presented *peer, poplin_error *error) {
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is %s; %s",
-                              is_self_issued(peer->leaf) ? "self-signed" : "signed by an unknown CA",
-                              peer->kind->unknown_ca);
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is %s; %s",
+                       is_self_issued(peer->leaf) ? "self-signed" : "signed by an unknown CA", peer->kind->unknown_ca);
 }
 
 static int bad_date(const char *whose, const char *what, time_t date, poplin_error *error) {
@@ -291,7 +290,7 @@ static int bad_date(const char *whose, const char *what, time_t date, poplin_err
     struct tm parts;
     if (gmtime_r(&date, &parts) != NULL)
         strftime(day, sizeof day, "%Y-%m-%d", &parts);
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s %s %s", whose, what, day);
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "%s %s %s", whose, what, day);
 }
 
 /* Finds which certificate of the chain is out of its time, and tells its date. */
@@ -314,7 +313,7 @@ static int out_of_time(const presented *peer, poplin_error *error) {
         gnutls_x509_crt_deinit(certificate);
     }
     if (status == POPLIN_OK)
-        status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s", peer->kind->old_ca);
+        status = poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "%s", peer->kind->old_ca);
     return status;
 }
 
@@ -329,17 +328,17 @@ static int tell_finding(const presented *peer, unsigned findings, poplin_error *
             return unknown_ca(peer, error);
         if (finding->flag == GNUTLS_CERT_EXPIRED || finding->flag == GNUTLS_CERT_NOT_ACTIVATED)
             return out_of_time(peer, error);
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s",
-                                  finding->reason != NULL ? finding->reason : peer->kind->wrong_purpose);
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "%s",
+                           finding->reason != NULL ? finding->reason : peer->kind->wrong_purpose);
     }
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is not valid");
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate is not valid");
 }
 
 /* A CA that shows its own certificate is a mistake or a theft, unless that certificate itself is trusted. */
 static int check_role(const presented *peer, poplin_error *error) {
     if (gnutls_x509_crt_get_ca_status(peer->leaf, NULL) <= 0 || is_self_issued(peer->leaf))
         return POPLIN_OK;
-    return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "%s", peer->kind->is_ca);
+    return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "%s", peer->kind->is_ca);
 }
 
 /* name NULL: any will do. */
@@ -350,8 +349,8 @@ static int verify_leaf(gnutls_session_t session, const presented *peer, const po
     unsigned findings;
     int code = gnutls_certificate_verify_peers(session, &demand, 1, &findings);
     if (code < 0)
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be verified: %s",
-                                  gnutls_strerror(code));
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be verified: %s",
+                           gnutls_strerror(code));
     if (findings != 0)
         return tell_finding(peer, findings, error, alert);
     int status = check_role(peer, error);
@@ -362,11 +361,11 @@ static int verify_presented(gnutls_session_t session, presented *peer, const pop
                             const poplin_peer_name *domain, poplin_error *error, gnutls_alert_description_t *alert) {
     if (gnutls_x509_crt_init(&peer->leaf) < 0) {
         *alert = GNUTLS_A_INTERNAL_ERROR;
-        return poplin_tls_failure(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
+        return poplin_fail(error, POPLIN_ERR_NOMEM, DOING, "out of memory");
     }
     int status;
     if (gnutls_x509_crt_import(peer->leaf, &peer->chain[0], GNUTLS_X509_FMT_DER) < 0)
-        status = poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be read");
+        status = poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the certificate cannot be read");
     else
         status = verify_leaf(session, peer, name, domain, error, alert);
     gnutls_x509_crt_deinit(peer->leaf);
@@ -383,7 +382,7 @@ int poplin_server_verify(gnutls_session_t session, const poplin_peer_name *name,
     presented peer = {.kind = &SERVER};
     *alert = GNUTLS_A_BAD_CERTIFICATE;
     if (!take_presented(session, &peer))
-        return poplin_tls_failure(error, POPLIN_ERR_CERTIFICATE, DOING, "the server presented no certificate");
+        return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "the server presented no certificate");
     return verify_presented(session, &peer, name, domain, error, alert);
 }
 

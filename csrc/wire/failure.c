@@ -1,14 +1,14 @@
 /*
- * tls/failure.c - fills in a poplin_error for this directory.
+ * wire/failure.c - a poplin_error, filled in.
  */
-#include "tls/failure.h"
+#include "wire/failure.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "wire/grammar.h"
 
-int poplin_tls_failure(poplin_error *error, int status, const char *doing, const char *format, ...) {
+int poplin_fail(poplin_error *error, int status, const char *doing, const char *format, ...) {
     if (error == NULL)
         return status;
     char reason[sizeof error->reason];

@@ -1,8 +1,8 @@
 /*
- * tls/failure.h - fills in a poplin_error for this directory.
+ * wire/failure.h - a poplin_error, filled in.
  */
-#ifndef POPLIN_TLS_FAILURE_H
-#define POPLIN_TLS_FAILURE_H
+#ifndef POPLIN_WIRE_FAILURE_H
+#define POPLIN_WIRE_FAILURE_H
 
 #include <poplin/status.h>
 
@@ -10,7 +10,7 @@
  * Writes status, what was being done and why it failed; what came from a peer or a file may stand in the arguments
  * as it is, since the reason is made visible here. error may be NULL. Returns status.
  */
-__attribute__((format(printf, 4, 5))) int poplin_tls_failure(poplin_error *error, int status, const char *doing,
-                                                             const char *format, ...);
+__attribute__((format(printf, 4, 5))) int poplin_fail(poplin_error *error, int status, const char *doing,
+                                                      const char *format, ...);
 
 #endif
