@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "tls/trust.h"
 #include "wire/grammar.h"
 #include "wire/utf8.h"
 
@@ -118,12 +119,10 @@ static size_t read_name(gnutls_x509_crt_t certificate, char *name, size_t room) 
 }
 
 size_t poplin_client_name(gnutls_session_t session, char *name, size_t room) {
-    unsigned count = 0;
-    const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
-    gnutls_x509_crt_t leaf;
-    if (chain == NULL || count == 0 || gnutls_x509_crt_init(&leaf) < 0)
+    gnutls_x509_crt_t leaf = poplin_peer_certificate(session);
+    if (leaf == NULL)
         return 0;
-    size_t size = gnutls_x509_crt_import(leaf, &chain[0], GNUTLS_X509_FMT_DER) >= 0 ? read_name(leaf, name, room) : 0;
+    size_t size = read_name(leaf, name, room);
     gnutls_x509_crt_deinit(leaf);
     return size;
 }

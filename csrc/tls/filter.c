@@ -178,6 +178,16 @@ static void send_alert(poplin_tls *tls, gnutls_alert_description_t alert) {
     gnutls_alert_send(tls->session, GNUTLS_AL_FATAL, alert);
 }
 
+/* The peer may send any number; not each has a name. */
+static int alert_received(poplin_tls *tls, const char *doing) {
+    gnutls_alert_description_t alert = gnutls_alert_get(tls->session);
+    const char *name = gnutls_alert_get_name(alert);
+    if (name != NULL)
+        return poplin_fail(&tls->error, POPLIN_ERR_TLS, doing, "the peer ended it with the alert \"%s\"", name);
+    return poplin_fail(&tls->error, POPLIN_ERR_TLS, doing, "the peer ended it with an alert that nobody knows, %d",
+                       (int)alert);
+}
+
 /* Something that is not TLS at all gets a message of its own: a wrong port is the usual cause. */
 static bool peer_speaks_tls(const poplin_tls *tls) {
     return tls->first_octet < 0 || (tls->first_octet >= 20 && tls->first_octet <= 23);
@@ -195,8 +205,7 @@ static int fail(poplin_tls *tls, int code, const char *doing) {
         return error->status;
     }
     if (code == GNUTLS_E_FATAL_ALERT_RECEIVED)
-        return poplin_fail(error, POPLIN_ERR_TLS, doing, "the peer ended it with the alert \"%s\"",
-                           gnutls_alert_get_name(gnutls_alert_get(tls->session)));
+        return alert_received(tls, doing);
     if (code == GNUTLS_E_REHANDSHAKE) {
         send_alert(tls, GNUTLS_A_NO_RENEGOTIATION);
         return poplin_fail(error, POPLIN_ERR_TLS, doing, "the peer asked for a renegotiation");

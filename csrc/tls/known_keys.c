@@ -3,8 +3,9 @@
  * "mail.example.org:995 " and its pin. Empty lines and those that begin with "#" are the user's.
  *
  * GnuTLS has such a file too, but its functions neither tell which key is kept, nor keep two processes that meet a server at
- * the same time from each keeping the key that it saw. Here look-up and addition are one step under a lock, and a line counts only
- * once its line end is written: what a crash has left of one was trusted by nobody, and gives way to the next.
+ * the same time from each keeping the key that it saw. Here a key is added under a lock, once it is clear that there is still none.
+ * Who only looks needs no lock: lines are added whole and never changed. What a crash has left of one was trusted by nobody, and
+ * gives way to the next; a last line that lacks nothing but its line end was written by the user, and counts.
  */
 #include "tls/known_keys.h"
 
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tls/verify.h"
@@ -38,10 +40,11 @@ static int cannot(const key_file *file, const char *what) {
                        strerror(errno));
 }
 
-static int open_locked(key_file *file) {
-    file->descriptor = open(file->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+/* END: there is no file, and flags create none. */
+static int open_file(key_file *file, int flags) {
+    file->descriptor = open(file->path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     if (file->descriptor < 0)
-        return cannot(file, "open");
+        return errno == ENOENT && (flags & O_CREAT) == 0 ? POPLIN_END : cannot(file, "open");
     struct stat about;
     if (fstat(file->descriptor, &about) != 0)
         return cannot(file, "look at");
@@ -49,11 +52,28 @@ static int open_locked(key_file *file) {
         return poplin_fail(file->error, POPLIN_ERR_IO, DOING, "%s, for known keys, is no regular file", file->path);
     if (about.st_size > FILE_MAX)
         return poplin_fail(file->error, POPLIN_ERR_LIMIT, DOING, "the file of known keys, %s, is too long", file->path);
-    int code;
-    do
-        code = flock(file->descriptor, LOCK_EX);
-    while (code != 0 && errno == EINTR);
-    return code == 0 ? POPLIN_OK : cannot(file, "lock");
+    return POPLIN_OK;
+}
+
+static void close_file(key_file *file) {
+    if (file->descriptor >= 0)
+        (void)close(file->descriptor); /* lets go of the lock */
+    poplin_buffer_free(&file->text);
+}
+
+/* Others hold it for as long as a write takes; one that has stopped in the middle must not stop this process too. */
+static int lock(key_file *file) {
+    enum { TRIES = 200 };
+    const struct timespec pause = {.tv_nsec = 10L * 1000 * 1000};
+    for (int i = 0; i < TRIES; i++) {
+        if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0)
+            return POPLIN_OK;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return cannot(file, "lock");
+        (void)nanosleep(&pause, NULL);
+    }
+    return poplin_fail(file->error, POPLIN_ERR_IO, DOING,
+                       "another process holds the lock of the file of known keys, %s, and does not let go", file->path);
 }
 
 /* Others may have added to it since it was looked at, so the limit is that of what is read. */
@@ -96,18 +116,19 @@ static int damaged(const key_file *file, size_t number) {
 static int find(key_file *file, const char *peer, poplin_pin *known) {
     poplin_slice rest = poplin_buffer_slice(&file->text);
     int status = POPLIN_END;
-    for (size_t number = 1;; number++) {
-        const char *end = rest.size > 0 ? memchr(rest.data, '\n', rest.size) : NULL;
-        if (end == NULL)
-            break;
-        poplin_slice line = {rest.data, (size_t)(end - rest.data)}, name;
+    for (size_t number = 1; rest.size > 0; number++) {
+        const char *end = memchr(rest.data, '\n', rest.size);
+        poplin_slice line = {rest.data, end != NULL ? (size_t)(end - rest.data) : rest.size}, name = {NULL, 0};
         poplin_pin pin;
-        rest = (poplin_slice){end + 1, rest.size - line.size - 1};
-        if (line.size == 0 || line.data[0] == '#')
-            continue;
-        if (!read_line(line, &name, &pin))
+        bool remark = line.size == 0 || line.data[0] == '#';
+        if (!remark && !read_line(line, &name, &pin)) {
+            if (end == NULL)
+                break; /* the beginning of a line */
             return damaged(file, number);
-        if (!poplin_slice_equal_nocase(name, peer))
+        }
+        size_t taken = line.size + (end != NULL);
+        rest = (poplin_slice){rest.data + taken, rest.size - taken};
+        if (remark || !poplin_slice_equal_nocase(name, peer))
             continue;
         if (status == POPLIN_OK && !poplin_pin_equal(&pin, known))
             return damaged(file, number); /* a second line that says otherwise: which one is to be believed? */
@@ -120,8 +141,9 @@ static int find(key_file *file, const char *peer, poplin_pin *known) {
 
 /* What a crash has left goes first; what cannot be written whole is taken back. */
 static int add(key_file *file, const char *peer, const poplin_pin *pin) {
-    char line[POPLIN_PEER_KEY_SIZE + sizeof pin->text + 2];
-    int size = snprintf(line, sizeof line, "%s %s\n", peer, pin->text);
+    char line[POPLIN_PEER_KEY_SIZE + sizeof pin->text + 3];
+    bool ended = file->whole == 0 || poplin_buffer_slice(&file->text).data[file->whole - 1] == '\n';
+    int size = snprintf(line, sizeof line, "%s%s %s\n", ended ? "" : "\n", peer, pin->text);
     if (file->whole < file->text.size && ftruncate(file->descriptor, (off_t)file->whole) != 0)
         return cannot(file, "mend");
     ssize_t written = write(file->descriptor, line, (size_t)size);
@@ -141,29 +163,47 @@ static int changed(const key_file *file, const char *peer, const poplin_pin *kno
                        pin->text, known->text, peer, file->path);
 }
 
-static int look_up(key_file *file, const char *peer, const poplin_pin *pin, bool keep, bool *added) {
+/* OK: this key is kept; END: none is. */
+static int compare(key_file *file, const char *peer, const poplin_pin *pin) {
     poplin_pin known;
-    int status = open_locked(file);
-    if (status == POPLIN_OK)
-        status = read_all(file);
+    int status = read_all(file);
     if (status == POPLIN_OK)
         status = find(file, peer, &known);
     if (status == POPLIN_OK && !poplin_pin_equal(&known, pin))
         status = changed(file, peer, &known, pin);
-    if (status == POPLIN_END && keep) {
-        status = add(file, peer, pin);
+    return status;
+}
+
+static int look_up(const char *path, const char *peer, const poplin_pin *pin, poplin_error *error) {
+    key_file file = {.path = path, .descriptor = -1, .error = error};
+    int status = open_file(&file, O_RDONLY);
+    if (status == POPLIN_OK)
+        status = compare(&file, peer, pin);
+    close_file(&file);
+    return status;
+}
+
+/* Another process may have been faster. */
+static int keep_first(const char *path, const char *peer, const poplin_pin *pin, bool *added, poplin_error *error) {
+    key_file file = {.path = path, .descriptor = -1, .error = error};
+    int status = open_file(&file, O_RDWR | O_CREAT | O_APPEND);
+    if (status == POPLIN_OK)
+        status = lock(&file);
+    if (status == POPLIN_OK)
+        status = compare(&file, peer, pin);
+    if (status == POPLIN_END) {
+        status = add(&file, peer, pin);
         *added = status == POPLIN_OK;
     }
-    return status == POPLIN_END ? POPLIN_OK : status;
+    close_file(&file);
+    return status;
 }
 
 int poplin_known_key(const char *path, const char *peer, const poplin_pin *pin, bool keep, bool *added,
                      poplin_error *error) {
-    key_file file = {.path = path, .descriptor = -1, .error = error};
     *added = false;
-    int status = look_up(&file, peer, pin, keep, added);
-    if (file.descriptor >= 0)
-        (void)close(file.descriptor); /* lets go of the lock */
-    poplin_buffer_free(&file.text);
+    int status = look_up(path, peer, pin, error);
+    if (status == POPLIN_END)
+        status = keep ? keep_first(path, peer, pin, added, error) : POPLIN_OK;
     return status;
 }

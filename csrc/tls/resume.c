@@ -4,6 +4,9 @@
  * GnuTLS asks for no verification of a session that is resumed, since it was verified once. That may have been hours ago, so
  * here it is done again: a certificate that has expired, or a key that is not trusted any more, means no.
  *
+ * A server that is polled often may resume for ever, and has no occasion to show the certificate and the staple that it has by now. So a
+ * session is not offered any more once those that it began with have ended: there is nothing wrong, and the server shows the new ones.
+ *
  * By TLS 1.2 without extended master secret a resumed session can be steered by somebody in between (RFC 7627 section 1): such
  * sessions are neither kept nor given tickets.
  */
@@ -42,7 +45,7 @@ void poplin_resume_keep(poplin_tls *tls) {
     if (gnutls_session_get_data2(tls->session, &data) < 0)
         return;
     poplin_peer_name_key(&tls->name, tls->port, peer);
-    poplin_sessions_keep(&tls->credentials->sessions, peer, data);
+    poplin_sessions_keep(&tls->credentials->sessions, peer, data, poplin_trust_end(tls));
 }
 
 int poplin_resume_check(poplin_tls *tls) {

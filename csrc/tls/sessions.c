@@ -35,7 +35,7 @@ static poplin_session_kept *find(poplin_sessions *sessions, const char *peer) {
     return NULL;
 }
 
-void poplin_sessions_keep(poplin_sessions *sessions, const char *peer, gnutls_datum_t data) {
+void poplin_sessions_keep(poplin_sessions *sessions, const char *peer, gnutls_datum_t data, time_t until) {
     if (data.size == 0 || data.size > DATA_MAX) {
         poplin_session_data_free(&data);
         return;
@@ -50,16 +50,20 @@ void poplin_sessions_keep(poplin_sessions *sessions, const char *peer, gnutls_da
     snprintf(kept->peer, sizeof kept->peer, "%s", peer);
     kept->data.data = data.data; /* one by one: a copy of the whole takes what lies between the two along */
     kept->data.size = data.size;
+    kept->until = until;
     (void)pthread_mutex_unlock(&sessions->lock);
 }
 
 bool poplin_sessions_take(poplin_sessions *sessions, const char *peer, gnutls_datum_t *data) {
     (void)pthread_mutex_lock(&sessions->lock);
     poplin_session_kept *kept = find(sessions, peer);
-    if (kept != NULL) {
+    bool good = kept != NULL && (kept->until == -1 || time(NULL) < kept->until);
+    if (good) {
         *data = kept->data;
         kept->data = (gnutls_datum_t){NULL, 0};
+    } else if (kept != NULL) {
+        poplin_session_data_free(&kept->data);
     }
     (void)pthread_mutex_unlock(&sessions->lock);
-    return kept != NULL;
+    return good;
 }

@@ -4,6 +4,7 @@
  */
 #include "tls/trust.h"
 
+#include <gnutls/ocsp.h>
 #include <gnutls/x509.h>
 
 #include "tls/known_keys.h"
@@ -108,4 +109,32 @@ int poplin_trust_check(poplin_tls *tls) {
     if (status != POPLIN_OK)
         tls->proof = POPLIN_TLS_PROOF_NONE;
     return status;
+}
+
+/* ---- for how long ---- */
+
+/* When the staple of the server's certificate ends; -1: there is none, or it does not say. */
+static time_t staple_end(gnutls_session_t session) {
+    gnutls_datum_t der;
+    gnutls_ocsp_resp_t staple;
+    time_t end = -1;
+    if (gnutls_ocsp_status_request_get2(session, 0, &der) < 0 || gnutls_ocsp_resp_init(&staple) < 0)
+        return -1;
+    if (gnutls_ocsp_resp_import(staple, &der) < 0 ||
+        gnutls_ocsp_resp_get_single(staple, 0, NULL, NULL, NULL, NULL, NULL, NULL, &end, NULL, NULL) < 0)
+        end = -1;
+    gnutls_ocsp_resp_deinit(staple);
+    return end;
+}
+
+time_t poplin_trust_end(const poplin_tls *tls) {
+    if (tls->proof != POPLIN_TLS_PROOF_CA && tls->proof != POPLIN_TLS_PROOF_CA_AND_PIN)
+        return -1;
+    gnutls_x509_crt_t certificate = poplin_peer_certificate(tls->session);
+    if (certificate == NULL)
+        return -1;
+    time_t end = gnutls_x509_crt_get_expiration_time(certificate);
+    time_t staple = staple_end(tls->session);
+    gnutls_x509_crt_deinit(certificate);
+    return staple != -1 && staple < end ? staple : end;
 }

@@ -184,6 +184,32 @@ static void small_and_empty_records_and_key_updates_are_progress(void **state) {
     }
 }
 
+/*
+ * Each asks for an answer, which a peer that does not read would have pile up.
+ *
+ * holds: T-TLS-18 C
+ */
+static void a_flood_of_key_updates_ends_it(void **state) {
+    (void)state;
+    enum { FLOOD = 1000, FEW_ANSWERS = 1000 };
+    raw_peer raw;
+    poplin_buffer text = {0};
+    poplin_tls *client = client_of(&raw, TLS13);
+    int status = POPLIN_NEED_INPUT;
+    for (int i = 0; i < FLOOD && status == POPLIN_NEED_INPUT; i++) {
+        must(gnutls_session_key_update(raw.session, GNUTLS_KU_PEER));
+        status = read_from(client, &raw.out, &text);
+    }
+    assert_int_equal(status, POPLIN_ERR_TLS);
+    const char *data;
+    size_t size;
+    poplin_tls_output(client, &data, &size);
+    assert_in_range(size, 1, FEW_ANSWERS);
+    assert_failed_for_good(client, "Too many handshake packets");
+    poplin_tls_free(client);
+    raw_close(&raw);
+}
+
 /* ---- how it ends ---- */
 
 /* holds: POP-TLS-15 B, T-TLS-12 B */
@@ -285,6 +311,7 @@ int main(void) {
         cmocka_unit_test(what_is_lent_behind_the_handshake_is_for_read),
         cmocka_unit_test(a_warning_does_not_end_the_handshake),
         cmocka_unit_test(small_and_empty_records_and_key_updates_are_progress),
+        cmocka_unit_test(a_flood_of_key_updates_ends_it),
         cmocka_unit_test(what_follows_close_notify_is_ignored),
         cmocka_unit_test(close_is_said_once_and_ends_writing),
         cmocka_unit_test(calls_out_of_turn_answer_state),

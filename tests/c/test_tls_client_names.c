@@ -62,7 +62,11 @@ static void one_of_several_names_is_nobody(void **state) {
     check_identity((certificate_order){NAMES(SLICE("\x0C\4fred"), SLICE("\x0C\3urs"))}, TLS13, NOBODY);
 }
 
-/* A mailbox that is no name is not made good by a CN (CVE-2019-3814). */
+/*
+ * A mailbox that is no name is not made good by a CN (CVE-2019-3814).
+ *
+ * holds: T-TLS-17 S
+ */
 static void a_mailbox_that_is_no_name_is_nobody(void **state) {
     (void)state;
     const poplin_slice bad[] = {
@@ -78,7 +82,11 @@ static void a_mailbox_that_is_no_name_is_nobody(void **state) {
         check_identity((certificate_order){MAILBOXES(bad[i]), .common_name = "fred"}, TLS13, NOBODY);
 }
 
-/* GnuTLS of today cannot read such a certificate, and ends the handshake. */
+/*
+ * GnuTLS of today cannot read such a certificate, and ends the handshake.
+ *
+ * holds: T-TLS-17 S
+ */
 static void an_empty_mailbox_is_nobody(void **state) {
     (void)state;
     certificate leaf = certificate_new((certificate_order){

@@ -98,6 +98,7 @@ static void one_out_of_its_time_is_refused(void **state) {
                         "the certificate is not valid before ", GNUTLS_A_CERTIFICATE_EXPIRED);
 }
 
+/* holds: POP-STLS-6 S */
 static void one_that_the_server_s_cas_do_not_vouch_for_is_refused(void **state) {
     (void)state;
     certificate other = certificate_new((certificate_order){.is_ca = true, .common_name = "another CA"});

@@ -123,6 +123,22 @@ static void a_cut_handshake_waits_and_is_freed(void **state) {
     }
 }
 
+/* holds: T-STLS-14 B */
+static void an_alert_is_told_by_its_name_or_number(void **state) {
+    (void)state;
+    char alert[] = {21, 3, 3, 0, 2, 2, GNUTLS_A_ACCESS_DENIED};
+    for (int known = 1; known >= 0; known--) {
+        poplin_tls *client = new_client();
+        poplin_buffer wire = {0};
+        poplin_buffer_append(&wire, alert, sizeof alert);
+        assert_int_equal(feed_handshake(client, &wire), POPLIN_ERR_TLS);
+        assert_failed_for_good(client, known ? "the alert \"Access" : "an alert that nobody knows, 200");
+        poplin_buffer_free(&wire);
+        poplin_tls_free(client);
+        alert[6] = (char)200;
+    }
+}
+
 /* ---- ALPN ---- */
 
 /* A raw client that offers these protocols meets our server. Returns the server's answer. */
@@ -282,6 +298,7 @@ int main(void) {
         cmocka_unit_test(garbage_fails_and_sends_an_alert),
         cmocka_unit_test(a_flipped_bit_never_passes_the_handshake),
         cmocka_unit_test(a_cut_handshake_waits_and_is_freed),
+        cmocka_unit_test(an_alert_is_told_by_its_name_or_number),
         cmocka_unit_test(a_client_of_another_protocol_is_refused),
         cmocka_unit_test(a_client_without_alpn_or_with_pop3_in_it_is_served),
         cmocka_unit_test(a_server_that_selects_another_protocol_is_left),

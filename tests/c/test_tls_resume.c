@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tls/sessions.h"
+#include "tls/staple.h"
 
 static const poplin_tls_peer SERVER = {.name = "localhost", .port = 995};
 
@@ -156,36 +157,100 @@ static time_t moved_time(time_t *when) {
     return now;
 }
 
-/* holds: POP-TLS-10 C */
-static void a_certificate_that_has_expired_meanwhile_ends_it(void **state) {
+/* Also where a test has failed in between. */
+static int restore_time(void **state) {
     (void)state;
-    const poplin_slice name = SLICE("localhost");
-    certificate ca = certificate_new((certificate_order){.is_ca = true});
-    certificate leaf = certificate_new(
-        (certificate_order){.issuer = &ca, .dns = &name, .dns_count = 1, .from_days = -1, .until_days = 1});
-    poplin_slice ca_text = certificate_pem(&ca), cert = certificate_pem(&leaf), key = certificate_key_pem(&leaf);
-    poplin_buffer ended = {0};
-    poplin_buffer_append(&ended, ca_text.data, ca_text.size);
-    poplin_buffer_append(&ended, "", 1);
-    poplin_tls_credentials *client = trusting(poplin_buffer_slice(&ended).data, false), *server;
-    assert_int_equal(poplin_tls_server_credentials_pem(cert, key, &server, NULL), POPLIN_OK);
-    gnutls_global_set_time_function(moved_time);
-    moved = DAY - 3600;
-    expect_connection(connect_to(client, server, SERVER), false);
-    expect_connection(connect_to(client, server, SERVER), true);
-    moved = DAY + 3600;
-    outcome seen = connect_to(client, server, SERVER);
-    assert_int_equal(seen.status, POPLIN_ERR_CERTIFICATE);
-    assert_non_null(strstr(seen.error.reason, "out of its time"));
     gnutls_global_set_time_function(time);
-    poplin_tls_credentials_free(client);
-    poplin_tls_credentials_free(server);
-    poplin_buffer_free(&ended);
+    return 0;
+}
+
+/* A server's certificate for localhost, good for so many days, with its staple; and a client that trusts its CA. */
+typedef struct dated {
+    certificate ca, leaf;
+    poplin_tls_credentials *client, *server;
+} dated;
+
+static dated dated_new(int from_days, int until_days, const poplin_staple_order *order) {
+    const poplin_slice name = SLICE("localhost");
+    dated made = {.ca = certificate_new((certificate_order){.is_ca = true, .from_days = -20, .until_days = 30})};
+    made.leaf = certificate_new((certificate_order){
+        .issuer = &made.ca, .dns = &name, .dns_count = 1, .from_days = from_days, .until_days = until_days});
+    poplin_slice ca_text = certificate_pem(&made.ca), cert = certificate_pem(&made.leaf);
+    poplin_slice key = certificate_key_pem(&made.leaf);
+    const poplin_tls_trust trust = {.verify = true, .ca_pem = ca_text};
+    assert_int_equal(poplin_tls_client_credentials(&trust, &made.client, NULL), POPLIN_OK);
+    assert_int_equal(poplin_tls_server_credentials_pem(cert, key, &made.server, NULL), POPLIN_OK);
+    if (order != NULL) {
+        poplin_buffer response = {0};
+        const poplin_identity by = {made.ca.crt, made.ca.key}, of = {made.leaf.crt, made.leaf.key};
+        assert_true(poplin_staple_write(&by, &of, order, &response));
+        assert_int_equal(poplin_tls_server_credentials_staple(made.server, poplin_buffer_slice(&response), NULL),
+                         POPLIN_OK);
+        poplin_buffer_free(&response);
+    }
     pem_free(ca_text);
     pem_free(cert);
     pem_free(key);
-    certificate_free(&leaf);
-    certificate_free(&ca);
+    return made;
+}
+
+static void dated_free(dated *made) {
+    poplin_tls_credentials_free(made->client);
+    poplin_tls_credentials_free(made->server);
+    certificate_free(&made->leaf);
+    certificate_free(&made->ca);
+}
+
+/* holds: POP-TLS-10 C */
+static void a_certificate_that_has_expired_meanwhile_ends_it(void **state) {
+    (void)state;
+    dated made = dated_new(-1, 1, NULL);
+    gnutls_global_set_time_function(moved_time);
+    moved = DAY - 3600;
+    expect_connection(connect_to(made.client, made.server, SERVER), false);
+    expect_connection(connect_to(made.client, made.server, SERVER), true);
+    moved = DAY + 3600;
+    outcome seen = connect_to(made.client, made.server, SERVER);
+    assert_int_equal(seen.status, POPLIN_ERR_CERTIFICATE);
+    assert_non_null(strstr(seen.error.reason, "out of its time"));
+    dated_free(&made);
+}
+
+/*
+ * The server has had new ones since, and shows them if it is asked. GnuTLS's clock stands still in the past here, so that its checks are
+ * content.
+ */
+static void a_session_ends_with_its_certificate_and_with_its_staple(void **state) {
+    (void)state;
+    const poplin_staple_order over = {.from_days = -9, .until_days = -2}, good = {.from_days = -9, .until_days = 2};
+    dated made[] = {dated_new(-9, -2, NULL), dated_new(-9, 2, &over), dated_new(-9, 2, &good)};
+    gnutls_global_set_time_function(moved_time);
+    moved = -3 * DAY;
+    for (size_t i = 0; i < COUNT_OF(made); i++) {
+        expect_connection(connect_to(made[i].client, made[i].server, SERVER), false);
+        expect_connection(connect_to(made[i].client, made[i].server, SERVER), i == 2);
+        dated_free(&made[i]);
+    }
+}
+
+/* holds: T-STLS-16 C */
+static void what_one_trust_began_another_does_not_take_up(void **state) {
+    (void)state;
+    poplin_tls_throwaway other;
+    const char *const name = "localhost";
+    assert_int_equal(poplin_tls_throwaway_new(&name, 1, &other), POPLIN_OK);
+    poplin_tls_credentials *lax, *client = trusting(identity.ca_pem, false), *server = ticketing();
+    poplin_tls_credentials *strict = trusting(other.ca_pem, false);
+    assert_int_equal(poplin_tls_client_credentials(&(poplin_tls_trust){.verify = false}, &lax, NULL), POPLIN_OK);
+    expect_connection(connect_to(lax, server, SERVER), false);
+    expect_connection(connect_to(lax, server, SERVER), true);
+    expect_connection(connect_to(client, server, SERVER), false);
+    assert_int_equal(connect_to(strict, server, SERVER).status, POPLIN_ERR_CERTIFICATE);
+    poplin_tls_credentials_free(lax);
+    poplin_tls_credentials_free(client);
+    poplin_tls_credentials_free(strict);
+    poplin_tls_credentials_free(server);
+    poplin_tls_throwaway_free(&other);
 }
 
 static void a_key_that_is_not_the_known_one_any_more_ends_it(void **state) {
@@ -364,17 +429,17 @@ static void the_oldest_gives_way(void **state) {
     gnutls_datum_t data;
     char peer[POPLIN_PEER_KEY_SIZE];
     poplin_sessions_init(&sessions);
-    poplin_sessions_keep(&sessions, "first:995", some_data());
+    poplin_sessions_keep(&sessions, "first:995", some_data(), -1);
     for (int i = 1; i < POPLIN_SESSIONS_MAX; i++) {
         snprintf(peer, sizeof peer, "host%d:995", i);
-        poplin_sessions_keep(&sessions, peer, some_data());
-        poplin_sessions_keep(&sessions, peer, some_data()); /* in the same place */
+        poplin_sessions_keep(&sessions, peer, some_data(), -1);
+        poplin_sessions_keep(&sessions, peer, some_data(), -1); /* in the same place */
     }
     assert_true(poplin_sessions_take(&sessions, "first:995", &data));
     poplin_session_data_free(&data);
     assert_false(poplin_sessions_take(&sessions, "first:995", &data)); /* one ticket for one connection */
-    poplin_sessions_keep(&sessions, "first:995", some_data());
-    poplin_sessions_keep(&sessions, "another:995", some_data());
+    poplin_sessions_keep(&sessions, "first:995", some_data(), -1);
+    poplin_sessions_keep(&sessions, "another:995", some_data(), -1);
     assert_false(poplin_sessions_take(&sessions, "host1:995", &data));
     assert_true(poplin_sessions_take(&sessions, "another:995", &data));
     poplin_session_data_free(&data);
@@ -384,7 +449,7 @@ static void the_oldest_gives_way(void **state) {
 static void *keep_and_take(void *shared) {
     gnutls_datum_t data;
     for (int i = 0; i < 50000; i++) {
-        poplin_sessions_keep(shared, "host:995", some_data());
+        poplin_sessions_keep(shared, "host:995", some_data(), -1);
         if (poplin_sessions_take(shared, "host:995", &data)) {
             assert_memory_equal(data.data, "session", 8);
             poplin_session_data_free(&data);
@@ -412,7 +477,9 @@ int main(void) {
         cmocka_unit_test(either_side_can_be_told_not_to),
         cmocka_unit_test(another_process_of_the_server_begins_anew),
         cmocka_unit_test(a_server_that_asks_for_certificates_resumes_nothing),
-        cmocka_unit_test(a_certificate_that_has_expired_meanwhile_ends_it),
+        cmocka_unit_test_teardown(a_certificate_that_has_expired_meanwhile_ends_it, restore_time),
+        cmocka_unit_test_teardown(a_session_ends_with_its_certificate_and_with_its_staple, restore_time),
+        cmocka_unit_test(what_one_trust_began_another_does_not_take_up),
         cmocka_unit_test(a_key_that_is_not_the_known_one_any_more_ends_it),
         cmocka_unit_test(tls_1_2_is_resumed_with_extended_master_secret_only),
         cmocka_unit_test(our_client_resumes_by_the_same_rule),

@@ -1,11 +1,7 @@
 /*
- * test_tls_verify.c - whom a client believes: chains, dates, purposes and names of certificates, and the credentials
- * that they come from.
+ * test_tls_verify.c - whom a client believes: chains, dates, purposes and names of certificates.
  */
 #include "tls_support.h"
-
-#include <stdio.h>
-#include <unistd.h>
 
 static certificate ca;
 static poplin_slice ca_text;
@@ -196,6 +192,13 @@ static void limits_that_a_ca_has_set_are_kept(void **state) {
     pem_free(second_text);
     certificate_free(&first);
     certificate_free(&second);
+}
+
+static void a_weak_signature_is_refused(void **state) {
+    (void)state;
+    certificate_order order = GOOD;
+    order.digest = GNUTLS_DIG_SHA1;
+    check_order(order, SLICE(""), "mail.example.org", "a key or signature in the certificate chain is too weak");
 }
 
 /* holds: T-TLS-6 C, POP-TLS-5 C */
@@ -394,80 +397,6 @@ static void a_throw_away_certificate_serves_all_its_names(void **state) {
     assert_null(other.key_pem);
 }
 
-/* ---- credentials ---- */
-
-/* Writes text to a temporary file; the name is 32 octets at most. */
-static void write_file(char name[32], const char *text) {
-    strcpy(name, "/tmp/poplin-test-XXXXXX");
-    int descriptor = mkstemp(name);
-    assert_true(descriptor >= 0);
-    assert_int_equal(write(descriptor, text, strlen(text)), (ssize_t)strlen(text));
-    close(descriptor);
-}
-
-static void credentials_are_read_from_files(void **state) {
-    (void)state;
-    static const char *const NAMES[] = {"localhost"};
-    poplin_tls_throwaway throwaway;
-    assert_int_equal(poplin_tls_throwaway_new(NAMES, 1, &throwaway), POPLIN_OK);
-    char cert[32], key[32], both[32], all[8192];
-    snprintf(all, sizeof all, "%s%s", throwaway.cert_pem, throwaway.key_pem);
-    write_file(cert, throwaway.cert_pem);
-    write_file(key, throwaway.key_pem);
-    write_file(both, all);
-    poplin_tls_credentials *credentials;
-    assert_int_equal(poplin_tls_server_credentials(cert, key, &credentials, NULL), POPLIN_OK);
-    poplin_tls_credentials_free(credentials);
-    assert_int_equal(poplin_tls_server_credentials(both, NULL, &credentials, NULL), POPLIN_OK);
-    assert_ptr_equal(poplin_tls_credentials_ref(credentials), credentials);
-    poplin_tls_credentials_free(credentials);
-    poplin_tls *tls; /* the second owner's reference still holds */
-    assert_int_equal(poplin_tls_server_new(credentials, &tls), POPLIN_OK);
-    poplin_tls_credentials_free(credentials);
-    poplin_tls_free(tls);
-    poplin_tls_trust trust = {.verify = true, .ca_file = cert, .cert_file = both};
-    assert_int_equal(poplin_tls_client_credentials(&trust, &credentials, NULL), POPLIN_OK);
-    poplin_tls_credentials_free(credentials);
-    unlink(cert);
-    unlink(key);
-    unlink(both);
-    poplin_tls_throwaway_free(&throwaway);
-}
-
-/* holds: T-STLS-19 S */
-static void bad_credentials_say_what_is_wrong(void **state) {
-    (void)state;
-    static const char *const NAMES[] = {"localhost"};
-    poplin_tls_throwaway one, two;
-    assert_int_equal(poplin_tls_throwaway_new(NAMES, 1, &one), POPLIN_OK);
-    assert_int_equal(poplin_tls_throwaway_new(NAMES, 1, &two), POPLIN_OK);
-    poplin_tls_credentials *credentials = NULL;
-    poplin_error error;
-    assert_int_equal(poplin_tls_server_credentials("/nonexistent/cert.pem", NULL, &credentials, &error),
-                     POPLIN_ERR_CERTIFICATE);
-    assert_string_equal(error.reason, "cannot read /nonexistent/cert.pem: No such file or directory");
-    assert_int_equal(poplin_tls_server_credentials_pem(poplin_slice_of(one.cert_pem), poplin_slice_of(two.key_pem),
-                                                       &credentials, &error),
-                     POPLIN_ERR_CERTIFICATE);
-    assert_string_equal(error.reason, "the key in the key text is not that of the certificate");
-    assert_int_equal(
-        poplin_tls_server_credentials_pem(SLICE("hello"), poplin_slice_of(one.key_pem), &credentials, &error),
-        POPLIN_ERR_CERTIFICATE);
-    assert_non_null(strstr(error.reason, "the certificate chain in the certificate text cannot be used"));
-    assert_int_equal(poplin_tls_server_credentials_pem(poplin_slice_of(one.cert_pem), SLICE(""), &credentials, &error),
-                     POPLIN_ERR_CERTIFICATE);
-    assert_non_null(strstr(error.reason, "the private key in the certificate text cannot be used"));
-    poplin_tls_trust trust = {.verify = true, .ca_pem = SLICE("hello")};
-    assert_int_equal(poplin_tls_client_credentials(&trust, &credentials, &error), POPLIN_ERR_CERTIFICATE);
-    assert_string_equal(error.reason, "the CA text holds no CA certificate in PEM form");
-    trust = (poplin_tls_trust){.verify = true, .ca_file = "/nonexistent/ca\n.pem"};
-    assert_int_equal(poplin_tls_client_credentials(&trust, &credentials, &error), POPLIN_ERR_CERTIFICATE);
-    assert_string_equal(error.reason, "cannot read /nonexistent/ca\\x0A.pem: No such file or directory");
-    assert_null(credentials);
-    poplin_tls_throwaway_free(&one);
-    poplin_tls_throwaway_free(&two);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_issuer_is_refused),
@@ -477,6 +406,7 @@ int main(void) {
         cmocka_unit_test(an_expired_intermediate_is_refused),
         cmocka_unit_test(a_certificate_for_something_else_is_refused),
         cmocka_unit_test(limits_that_a_ca_has_set_are_kept),
+        cmocka_unit_test(a_weak_signature_is_refused),
         cmocka_unit_test(a_wildcard_stands_for_one_whole_label),
         cmocka_unit_test(names_are_compared_without_case_as_a_labels),
         cmocka_unit_test(a_name_in_disguise_is_refused),
@@ -487,8 +417,6 @@ int main(void) {
         cmocka_unit_test(what_is_no_host_name_never_matches),
         cmocka_unit_test(verification_is_off_only_where_the_user_said_so),
         cmocka_unit_test(a_throw_away_certificate_serves_all_its_names),
-        cmocka_unit_test(credentials_are_read_from_files),
-        cmocka_unit_test(bad_credentials_say_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -42,11 +42,12 @@ typedef struct certificate_order {
     unsigned char service_form; /* the last number of the otherNames' OID in place of SRVName's 7; 0: that */
     poplin_slice uri;           /* one uniformResourceIdentifier entry */
     bool is_ca;
-    int path_length;           /* of a CA; 0: no limit, so that -1 is a limit of 0 */
-    const char *purpose;       /* NULL: serverAuth; "": none at all */
-    const char *permitted;     /* of a CA: the only domain that it may vouch for */
-    int from_days, until_days; /* from now; both 0: -1 and 30 */
-    bool must_staple;          /* by its TLS feature extension (RFC 7633) */
+    int path_length;                  /* of a CA; 0: no limit, so that -1 is a limit of 0 */
+    const char *purpose;              /* NULL: serverAuth; "": none at all */
+    const char *permitted;            /* of a CA: the only domain that it may vouch for */
+    int from_days, until_days;        /* from now; both 0: -1 and 30 */
+    bool must_staple;                 /* by its TLS feature extension (RFC 7633) */
+    gnutls_digest_algorithm_t digest; /* of the signature; 0: SHA-256 */
 } certificate_order;
 
 static inline void must(int code) {
@@ -159,7 +160,8 @@ static inline certificate certificate_new(certificate_order order) {
     if (order.dns_count + order.address.size + order.mailboxes_count + order.services_count + order.uri.size > 0)
         certificate_name(made.crt, &order);
     const certificate *issuer = order.issuer != NULL ? order.issuer : &made;
-    must(gnutls_x509_crt_sign2(made.crt, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0));
+    must(gnutls_x509_crt_sign2(made.crt, issuer->crt, issuer->key,
+                               order.digest != GNUTLS_DIG_UNKNOWN ? order.digest : GNUTLS_DIG_SHA256, 0));
     return made;
 }
 

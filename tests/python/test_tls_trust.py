@@ -89,6 +89,8 @@ def test_first_use_takes_the_place_of_cas(pop3_server_tls: Any, tmp_path: Path) 
     for settings in ({"verify": False}, {"ca_pem": pop3_server_tls.ca_pem}):
         with pytest.raises(poplin.CertificateError, match="takes the place of the CAs"):
             look(pop3_server_tls, trust_on_first_use=tmp_path / "known", **settings)
+    with pytest.raises(ValueError, match="trust_on_first_use holds a NUL"):
+        look(pop3_server_tls, trust_on_first_use="known\0keys")
 
 
 @pytest.mark.holds("POP-TLS-8", "C")

@@ -42,11 +42,13 @@ typedef struct poplin_tls_trust {
  * other; *error (may be NULL) tells which. NOMEM.
  *
  * The credentials keep what is needed to take up a session again at a later connection, for the last 32 servers, told apart by name and port,
- * each session for one connection; filters of several threads may share them. Who the server is, is checked anew each time.
+ * each session for one connection; filters of several threads may share them. Who the server is, is checked anew each time; once the
+ * certificate that a session began with has ended, or what was stapled to it, the session is not taken up, so that the server shows new ones.
  *
  * The file of first_use_file has a line for each server, "mail.example.org:995" and the pin of its key, and belongs to its user, who may
  * remove a line. At the first contact, and only then, a line is added, once the handshake is done and before anything is said; a key that is
- * another than the one kept is refused with CERTIFICATE, a file that cannot be used or written with IO, LIMIT or CERTIFICATE. Several threads and processes may share the file.
+ * another than the one kept is refused with CERTIFICATE, a file that cannot be used or written with IO, LIMIT or CERTIFICATE. Several threads
+ * and processes may share the file. Who adds a line holds its lock (flock): one that is held by another for 2 s is not waited for any longer (IO).
  */
 POPLIN_API int poplin_tls_client_credentials(const poplin_tls_trust *trust, poplin_tls_credentials **credentials,
                                              poplin_error *error);
@@ -172,15 +174,13 @@ POPLIN_API void poplin_tls_throwaway_free(poplin_tls_throwaway *throwaway);
 
 /* Whom a client means to meet. */
 typedef struct poplin_tls_peer {
-    const char
-        *name; /* that the user configured: sent as SNI and checked against the certificate (RFC 9525); an IP literal is
-                         compared with iPAddress entries and not sent. NULL: no name is checked, which only credentials without
-                         verify allow */
+    /* That the user configured: sent as SNI and checked against the certificate (RFC 9525); an IP literal is compared with iPAddress
+     * entries and not sent. NULL: no name is checked, which only credentials without verify allow. */
+    const char *name;
     uint16_t port; /* tells the servers of one name apart, where something about them is kept; 0: not known */
-    const char *
-        mail_domain; /* of the user's address, as he gave it: a certificate is good for it too, by an SRVName for POP3 (RFC 4985,
-                                RFC 7817 section 3) or a dNSName; NULL: only for name. name says who is connected to, and may have come
-                                from the DNS; this did not */
+    /* Of the user's address, as he gave it: a certificate is good for it too, by an SRVName for POP3 (RFC 4985, RFC 7817 section 3) or a
+     * dNSName; NULL: only for name. name says who is connected to, and may have come from the DNS; this did not. */
+    const char *mail_domain;
 } poplin_tls_peer;
 
 /*
