@@ -47,10 +47,8 @@ typedef struct source {
 
 static const char LOADING[] = "loading mail";
 
-/* As much of a path's end as leaves room for what is said of it. */
 static const char *shown(const char *path) {
-    size_t size = strlen(path);
-    return size > PATH_SHOWN ? path + size - PATH_SHOWN : path;
+    return poplin_visible_end(path, PATH_SHOWN);
 }
 
 static int out_of_memory(const loading *load) {

@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "wire/failure.h"
+#include "wire/grammar.h"
 
-enum { ATTEMPTS = 4, PATH_SHOWN = 140 };
+enum { ATTEMPTS = 4, PATH_SHOWN = 140, NAME_SHOWN = 70 };
 
 static const char OPENING[] = "opening a Maildir";
 static const char READING[] = "reading a message";
@@ -24,17 +25,15 @@ const char *poplin_maildir_folder_name(size_t folder) {
     return folder == POPLIN_MAILDIR_NEW ? "new" : "cur";
 }
 
-/* As much of a path's end as leaves room for what is said of it. */
 static const char *shown(const char *path) {
-    size_t size = strlen(path);
-    return size > PATH_SHOWN ? path + size - PATH_SHOWN : path;
+    return poplin_visible_end(path, PATH_SHOWN);
 }
 
 int poplin_maildir_failed_at(const poplin_maildir *maildir, poplin_error *error, const char *doing, size_t folder,
                              const char *name) {
-    return poplin_fail(error, POPLIN_ERR_IO, doing, "%s/%s%s%.*s: %s", shown(maildir->path),
-                       poplin_maildir_folder_name(folder), name[0] == '\0' ? "" : "/", PATH_SHOWN / 2, name,
-                       strerror(errno));
+    return poplin_fail(error, POPLIN_ERR_IO, doing, "%s/%s%s%s: %s", shown(maildir->path),
+                       poplin_maildir_folder_name(folder), name[0] == '\0' ? "" : "/",
+                       poplin_visible_end(name, NAME_SHOWN), strerror(errno));
 }
 
 /* ---- opening ---- */

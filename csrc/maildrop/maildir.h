@@ -5,6 +5,7 @@
  *   maildir_names.c    what a file's name tells: the base name, the order, the unique-id
  *   maildir_look.c     reading the folders: for the snapshot, and again when files were renamed
  *   maildir_remove.c   deleting
+ *   maildir_expire.c   deleting what has been there for too long
  *
  * A message is found by its base name, what stands before the ":". Since the order of the snapshot is one of base names,
  * with no two alike, it serves as the index too.
@@ -46,7 +47,7 @@ struct poplin_maildir {
     size_t count;
     uint32_t *hashed; /* the indexes of the messages with a hash as unique-id, in the order of these */
     size_t hashed_count;
-    bool doubled; /* the snapshot saw two files with one base name */
+    bool doubled; /* a look saw two files with one base name */
     poplin_buffer ids;
     poplin_buffer names;
     poplin_maildir_state state;

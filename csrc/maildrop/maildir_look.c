@@ -5,6 +5,8 @@
  * So the folders' times of change are compared before and after, and where they differ the folders are read once more; what
  * was seen in any of these passes counts, the last name that was seen first of all.
  *
+ * What changed in the clock's present step, some milliseconds, may change again without a new time: it is read once more too.
+ *
  * The same times save looks: a client that asks for each of a thousand messages that are gone costs one look, not a thousand.
  * Since a file system may count time in seconds, that holds only for what changed a while ago.
  */
@@ -69,13 +71,14 @@ static bool are_unchanged(const poplin_maildir *maildir, const struct timespec t
     return true;
 }
 
-/* Whether a change that comes now would get another time than these. */
-static bool are_past(const struct timespec times[POPLIN_MAILDIR_FOLDERS]) {
+/* Whether they are older by more than so many seconds than the clock by which the system dates changes. */
+static bool are_past(const struct timespec times[POPLIN_MAILDIR_FOLDERS], time_t seconds) {
     struct timespec now;
-    if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+    if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
         return false;
+    now.tv_sec -= seconds;
     for (size_t i = 0; i < POPLIN_MAILDIR_FOLDERS; i++)
-        if (times[i].tv_sec > now.tv_sec - SETTLED_SECONDS)
+        if (times[i].tv_sec > now.tv_sec || (times[i].tv_sec == now.tv_sec && times[i].tv_nsec >= now.tv_nsec))
             return false;
     return true;
 }
@@ -166,13 +169,14 @@ static int read_folders(looking *look) {
     bool stood_still = false;
     for (int pass = 0; pass < PASSES && !stood_still; pass++) {
         bool timed = read_times(look->maildir, look->state.changed);
-        bool past = timed && are_past(look->state.changed);
+        bool reliable = timed && are_past(look->state.changed, 0);
+        bool past = reliable && are_past(look->state.changed, SETTLED_SECONDS);
         for (size_t folder = 0; folder < POPLIN_MAILDIR_FOLDERS; folder++) {
             int status = read_folder(look, folder);
             if (status != POPLIN_OK)
                 return status;
         }
-        stood_still = timed && are_unchanged(look->maildir, look->state.changed);
+        stood_still = reliable && are_unchanged(look->maildir, look->state.changed);
         look->state.settled = stood_still && past;
     }
     return POPLIN_OK;
@@ -248,6 +252,12 @@ static int index_hashes(poplin_maildir *maildir) {
     return POPLIN_OK;
 }
 
+/* A file that was seen in several passes is one. */
+static bool is_same_file(const looking *look, const file *a, size_t folder, size_t name) {
+    const char *names = poplin_buffer_slice(&look->names).data;
+    return a->folder == folder && strcmp(names + a->name, names + name) == 0;
+}
+
 /* Makes messages of the files, one of all that have one base name. */
 static int make_messages(looking *look, poplin_maildir *maildir) {
     if (look->count == 0)
@@ -256,10 +266,11 @@ static int make_messages(looking *look, poplin_maildir *maildir) {
     maildir->messages = malloc(look->count * sizeof *maildir->messages);
     int status = maildir->messages == NULL ? POPLIN_ERR_NOMEM : POPLIN_OK;
     for (size_t i = 0; status == POPLIN_OK && i < look->count; i++) {
-        if (i > 0 && poplin_maildir_compare(base_of(look, &look->files[i]), base_of(look, &look->files[i - 1])) == 0)
-            maildir->doubled = true;
+        const file *seen = &look->files[i], *before = i > 0 ? seen - 1 : NULL;
+        if (before != NULL && poplin_maildir_compare(base_of(look, seen), base_of(look, before)) == 0)
+            maildir->doubled = maildir->doubled || !is_same_file(look, seen, before->folder, before->name);
         else
-            status = add_message(look, maildir, &look->files[i]);
+            status = add_message(look, maildir, seen);
     }
     return status == POPLIN_OK ? index_hashes(maildir) : status;
 }
@@ -286,9 +297,12 @@ int poplin_maildir_look_again(poplin_maildir *maildir, const char *doing, poplin
         for (size_t i = 0; i < maildir->count; i++)
             maildir->messages[i].name = POPLIN_MAILDIR_ABSENT;
         for (size_t i = 0; i < look.count; i++) {
-            poplin_maildir_message_facts *message = &maildir->messages[look.files[i].message];
-            message->name = look.files[i].name;
-            message->folder = look.files[i].folder;
+            const file *seen = &look.files[i];
+            poplin_maildir_message_facts *message = &maildir->messages[seen->message];
+            if (message->name != POPLIN_MAILDIR_ABSENT && !is_same_file(&look, seen, message->folder, message->name))
+                maildir->doubled = true;
+            message->name = seen->name;
+            message->folder = seen->folder;
         }
         hand_over(&look, maildir);
     }

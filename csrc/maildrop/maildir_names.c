@@ -83,38 +83,43 @@ poplin_slice poplin_maildir_base_of(const poplin_maildir *maildir, size_t index)
     return (poplin_slice){poplin_buffer_slice(&maildir->ids).data + message->base, message->base_size};
 }
 
-bool poplin_maildir_search(const poplin_maildir *maildir, poplin_slice base, size_t *index) {
-    size_t low = 0, high = maildir->count;
+/* How what stands at a place in an order compares with what is looked for. */
+typedef int compare_at(const poplin_maildir *maildir, size_t place, poplin_slice wanted);
+
+static int compare_base(const poplin_maildir *maildir, size_t place, poplin_slice wanted) {
+    return poplin_maildir_compare(poplin_maildir_base_of(maildir, place), wanted);
+}
+
+static int compare_hash(const poplin_maildir *maildir, size_t place, poplin_slice wanted) {
+    return compare_octets(poplin_maildir_get(maildir, maildir->hashed[place]).unique_id, wanted);
+}
+
+static bool search(const poplin_maildir *maildir, size_t count, compare_at *compare, poplin_slice wanted,
+                   size_t *place) {
+    size_t low = 0, high = count;
     while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = poplin_maildir_compare(poplin_maildir_base_of(maildir, middle), base);
-        if (order == 0) {
-            *index = middle;
+        *place = low + (high - low) / 2;
+        int order = compare(maildir, *place, wanted);
+        if (order == 0)
             return true;
-        }
         if (order < 0)
-            low = middle + 1;
+            low = *place + 1;
         else
-            high = middle;
+            high = *place;
     }
     return false;
 }
 
-/* The same among the hashes. */
+bool poplin_maildir_search(const poplin_maildir *maildir, poplin_slice base, size_t *index) {
+    return search(maildir, maildir->count, compare_base, base, index);
+}
+
 static bool search_hashes(const poplin_maildir *maildir, poplin_slice unique_id, size_t *index) {
-    size_t low = 0, high = maildir->hashed_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        *index = maildir->hashed[middle];
-        int order = compare_octets(poplin_maildir_get(maildir, *index).unique_id, unique_id);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
+    size_t place;
+    bool found = search(maildir, maildir->hashed_count, compare_hash, unique_id, &place);
+    if (found)
+        *index = maildir->hashed[place];
+    return found;
 }
 
 int poplin_maildir_find(const poplin_maildir *maildir, poplin_slice unique_id, size_t *index) {

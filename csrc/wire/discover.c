@@ -21,27 +21,33 @@ static bool is_label_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '_';
 }
 
+/* Decimal digits, or hexadecimal ones behind 0x. */
+static bool is_number(poplin_slice label) {
+    static const char DIGITS[] = "0123456789abcdefABCDEF";
+    bool hexadecimal = label.size > 2 && label.data[0] == '0' && (label.data[1] | 0x20) == 'x';
+    size_t i = hexadecimal ? 2 : 0;
+    while (i < label.size && memchr(DIGITS, label.data[i], hexadecimal ? sizeof DIGITS - 1 : 10) != NULL)
+        i++;
+    return i == label.size;
+}
+
 /*
  * Labels of 1 to 63 letters, digits, "-" and "_", with dots between them; none begins with "-", the last has no dot behind
- * it, and is no number: 192.0.2.1 is an address.
+ * it, and is no number: 192.0.2.1 is an address, and so is 0xC0000201 to most that look it up.
  */
 static bool is_host_name(poplin_slice name) {
     size_t label = 0; /* how far into one */
-    bool number = true;
     if (name.size == 0 || name.size > NAME_MAX_SIZE)
         return false;
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
-        if (label == 0)
-            number = true;
         if (c == '.' ? label == 0 : !is_label_char(c) || (c == '-' && label == 0))
             return false;
-        number = number && is_digit(c);
         label = c == '.' ? 0 : label + 1;
         if (label > LABEL_MAX)
             return false;
     }
-    return label > 0 && !number;
+    return label > 0 && !is_number((poplin_slice){name.data + name.size - label, label});
 }
 
 static poplin_slice without_final_dot(poplin_slice name) {

@@ -86,4 +86,7 @@ bool poplin_unique_id_valid(poplin_slice unique_id);
  */
 void poplin_visible(poplin_slice text, char *buffer, size_t size);
 
+/* As much of a string's end as poplin_visible shows in this many octets: of a path, to leave room for what is said of it. */
+const char *poplin_visible_end(const char *string, size_t room);
+
 #endif

@@ -48,19 +48,33 @@ int poplin_number_take(poplin_slice *text, uint64_t max, uint64_t *number) {
     return POPLIN_OK;
 }
 
+static bool is_shown_plain(char octet) {
+    return octet >= 0x20 && octet <= 0x7E;
+}
+
+static size_t shown_size(char octet) {
+    return is_shown_plain(octet) ? 1 : sizeof "\\xNN" - 1;
+}
+
 void poplin_visible(poplin_slice text, char *buffer, size_t size) {
     if (size == 0)
         return;
     size_t used = 0;
     for (size_t i = 0; i < text.size; i++) {
-        unsigned char octet = (unsigned char)text.data[i];
-        bool plain = octet >= 0x20 && octet <= 0x7E;
-        if (used + (plain ? 1 : 4) >= size)
+        char octet = text.data[i];
+        if (used + shown_size(octet) >= size)
             break;
-        if (plain)
-            buffer[used++] = (char)octet;
+        if (is_shown_plain(octet))
+            buffer[used++] = octet;
         else
-            used += (size_t)snprintf(buffer + used, size - used, "\\x%02X", octet);
+            used += (size_t)snprintf(buffer + used, size - used, "\\x%02X", (unsigned char)octet);
     }
     buffer[used] = '\0';
+}
+
+const char *poplin_visible_end(const char *string, size_t room) {
+    const char *begin = string + strlen(string);
+    while (begin > string && shown_size(begin[-1]) <= room)
+        room -= shown_size(*--begin);
+    return begin;
 }

@@ -6,6 +6,7 @@
 #include "wire/grammar.h"
 #include "wire/utf8.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -144,25 +145,29 @@ static int read_user(poplin_slice user, poplin_url *url, poplin_error *error) {
     return POPLIN_OK;
 }
 
-/* A zone may stand behind an address: fe80::1%eth0. */
-static bool is_address(const char *host) {
-    size_t size = strspn(host, "0123456789abcdefABCDEF:.");
-    if (memchr(host, ':', size) == NULL)
-        return false;
-    if (host[size] == '\0')
-        return true;
-    const char *zone = host + size + 1;
-    for (const char *c = zone; *c != '\0'; c++)
-        if (!is_letter_or_digit(*c) && strchr(".-_", *c) == NULL)
-            return false;
-    return host[size] == '%' && *zone != '\0';
-}
-
 static bool is_name(const char *host) {
     for (const char *c = host; *c != '\0'; c++)
         if (!is_letter_or_digit(*c) && strchr(".-_", *c) == NULL)
             return false;
-    return true;
+    return host[0] != '\0';
+}
+
+/* A zone may stand behind an address of IPv6: fe80::1%eth0. */
+static bool is_address(const char *host) {
+    char address[INET6_ADDRSTRLEN];
+    unsigned char octets[16];
+    size_t size = strcspn(host, "%");
+    if (size >= sizeof address)
+        return false;
+    memcpy(address, host, size);
+    address[size] = '\0';
+    return inet_pton(AF_INET6, address, octets) == 1 && (host[size] == '\0' || is_name(host + size + 1));
+}
+
+/* Nothing is percent-encoded in the brackets but the zone, and the % before it (RFC 6874): [fe80::1%31] is no fe80::11. */
+static bool is_encoded_address(poplin_slice host) {
+    const char *percent = find(host, '%');
+    return percent == NULL || (host.data + host.size - percent >= 3 && memcmp(percent, "%25", 3) == 0);
 }
 
 static int read_port(poplin_slice text, poplin_url *url, poplin_error *error) {
@@ -184,7 +189,7 @@ static int read_address(poplin_slice *text, poplin_url *url, poplin_error *error
     host.size--;
     if (text->size > 0 && text->data[0] != ':')
         return refuse(error, "only :port may follow the ] of the IPv6 address");
-    if (!decode(host, url->host, sizeof url->host) || !is_address(url->host))
+    if (!is_encoded_address(host) || !decode(host, url->host, sizeof url->host) || !is_address(url->host))
         return refuse(error, "between [ and ] stands no IPv6 address, such as ::1 or fe80::1%25eth0");
     return POPLIN_OK;
 }

@@ -46,7 +46,7 @@ end
 -- Asks for the answers to one name and appends them to the records: true, or nil and an error.
 local function look_up(resolve, name, pop3s, records)
   local answers, err = resolve(name)
-  if answers == nil and err ~= nil then
+  if not answers and err ~= nil then
     return nil, err
   elseif type(answers or {}) ~= "table" then
     misuse.error("poplin.discover: resolve must return an array of records, not %s", type(answers))

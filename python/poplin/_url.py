@@ -11,9 +11,6 @@ class URL:
     """
     Where to connect, and as whom (RFC 2384): `connect` takes one in place of its text, and `str()` writes it.
 
-        str(poplin.URL("mail.example.org", user="alice@example.org", auth="SCRAM-SHA-256"))
-        'pop3s://alice%40example.org;AUTH=SCRAM-SHA-256@mail.example.org'
-
     host: a name in ASCII, or an IP address without brackets.
     scheme: "pop3s" (TLS from the first octet), "pop3" (STLS), or RFC 2384's "pop", which means the same as "pop3".
     port: 0 stands for the scheme's own, and becomes it: 995, or 110 for the other two.
@@ -21,6 +18,12 @@ class URL:
     auth: the only mechanism that may be used; "*" is any; "+APOP" for APOP, which is no SASL mechanism.
 
     A URL holds no password. ValueError: no URL has these parts.
+
+    >>> url = poplin.URL("mail.example.org", user="alice@example.org", auth="SCRAM-SHA-256")
+    >>> str(url)
+    'pop3s://alice%40example.org;AUTH=SCRAM-SHA-256@mail.example.org'
+    >>> url.port
+    995
     """
 
     __slots__ = ("auth", "host", "port", "scheme", "user")
@@ -44,7 +47,12 @@ class URL:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The URL, or bare host, that this text is. ValueError: it is none; the message says what to do."""
+        """
+        The URL, or bare host, that this text is. ValueError: it is none; the message says what to do.
+
+        >>> poplin.URL.parse("pop3://alice@mail.example.org:1110").user
+        'alice'
+        """
         url = object.__new__(cls)
         url._take(text)
         return url
@@ -60,6 +68,9 @@ class URL:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return type(self).parse, (str(self),)
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError(f"a URL does not change: make another one with another {name}")

@@ -5,7 +5,7 @@
 
 #include <poplin/discover.h>
 
-enum { ROOM = 16 };
+enum { ROOM = 24 };
 
 /* Random numbers that the test fixes; what was asked for is kept. */
 struct numbers {
@@ -110,13 +110,18 @@ static void bad_records_are_skipped(void **state) {
         SRV(true, 0, 0, 995, "-x.example.org"),
         SRV(true, 0, 0, 995, "user@example.org"),
         SRV(true, 0, 0, 995, "127.0.0.1"),
+        SRV(true, 0, 0, 995, "0x7f000001"),
+        SRV(true, 0, 0, 995, "127.0.0.0X1F."),
         SRV(true, 0, 0, 995, "::1"),
         SRV(true, 0, 0, 995, "a123456789012345678901234567890123456789012345678901234567890123.example.org"),
         SRV(true, 3, 0, 995, "good.example.org."),
+        SRV(true, 4, 0, 995, "0x7g"),
+        SRV(true, 5, 0, 995, "0x"),
+        SRV(true, 6, 0, 995, "7f"),
     };
     struct numbers none = {0};
-    assert_string_equal(discover(records, COUNT_OF(records), false, &none), "good.example.org");
-    assert_string_equal(discover(records, COUNT_OF(records) - 1, true, &none), "");
+    assert_string_equal(discover(records, COUNT_OF(records), false, &none), "good.example.org 0x7g 0x 7f");
+    assert_string_equal(discover(records, COUNT_OF(records) - 4, true, &none), "");
     assert_string_equal(discover(NULL, 0, true, &none), "");
 }
 

@@ -250,6 +250,9 @@ static void a_long_path_leaves_room_for_the_reason(void **state) {
         name[i] = i % 100 == 99 ? '/' : 'x';
     strcpy(name + 390, "/the-end");
     expect_failure(fixture, name, POPLIN_ERR_IO, "/the-end: No such file or directory");
+    for (size_t i = 0; i < 390; i++)
+        name[i] = i % 100 == 99 ? '/' : i % 2 == 0 ? '\xC3' : '\xBC';
+    expect_failure(fixture, name, POPLIN_ERR_IO, "/the-end: No such file or directory");
 }
 
 static void one_failure_delivers_nothing(void **state) {

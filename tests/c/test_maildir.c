@@ -181,6 +181,9 @@ static void a_long_path_leaves_room_for_the_reason(void **state) {
         path[i] = i % 100 == 99 ? '/' : 'x';
     strcpy(path + 880, "/the-end");
     expect_no_maildir(mail, path, "/the-end: No such file or directory");
+    for (size_t i = 0; i < 880; i++)
+        path[i] = i % 100 == 99 ? '/' : i % 2 == 0 ? '\xC3' : '\xBC';
+    expect_no_maildir(mail, path, "/the-end: No such file or directory");
 }
 
 /* A link in the path is the owner's own affair. */
@@ -359,6 +362,21 @@ static void what_was_renamed_is_deleted_and_what_is_gone_counts_as_deleted(void 
     MAIL_EXPECT(mail, "4.a");
 }
 
+/* Copied by hand, or by a program that moves by link and unlink: both are the message. */
+static void what_was_doubled_meanwhile_is_deleted_twice(void **state) {
+    struct mail *mail = *state;
+    mail_put(mail, "new/1.a");
+    mail_put(mail, "cur/2.a:2,");
+    mail_open(mail);
+    mail_put(mail, "cur/1.a:2,");
+    mail_put(mail, "cur/1.a:2,S");
+    mail_rename(mail, "cur/2.a:2,", "cur/2.a:2,S");
+    mail_expect_text(mail, 1, "cur/2.a:2,"); /* by another look */
+    assert_int_equal(MAIL_REMOVE(mail, 0), POPLIN_OK);
+    mail_open(mail);
+    MAIL_EXPECT(mail, "2.a");
+}
+
 /* A message that the session did not find any more may be back when it ends. */
 static void what_came_back_is_deleted(void **state) {
     struct mail *mail = *state;
@@ -394,6 +412,7 @@ int main(void) {
         MAIL_TEST(a_maildir_that_was_moved_goes_on),
         MAIL_TEST(only_these_are_deleted),
         MAIL_TEST(what_was_renamed_is_deleted_and_what_is_gone_counts_as_deleted),
+        MAIL_TEST(what_was_doubled_meanwhile_is_deleted_twice),
         MAIL_TEST(what_came_back_is_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ static void urls_parse(void **state) {
         {"pop://a;AUTH=scram-sha-256-plus@h", POPLIN_SCHEME_POP, "a", "SCRAM-SHA-256-PLUS", "h", 110},
         {"pop://%61%3A%3B%2f%3f%23%25@h", POPLIN_SCHEME_POP, "a:;/?#%", "", "h", 110},
         {"pop3s://EXAMPLE\\j%C3%BCrgen@h", POPLIN_SCHEME_POP3S, "EXAMPLE\\j\xC3\xBCrgen", "", "h", 995},
+        {"[fe80::1%25%6Co]", POPLIN_SCHEME_POP3S, "", "", "fe80::1%lo", 995},
         {"pop3s://[2001:db8::192.0.2.1]", POPLIN_SCHEME_POP3S, "", "", "2001:db8::192.0.2.1", 995},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -114,6 +115,18 @@ static void bad_urls_are_refused(void **state) {
         "[::1%25]",
         "[::1%25a/b]",
         "[::g]",
+        "[:]",
+        "[dead:beef]",
+        "[1:2:3:4:5:6:7:8:9]",
+        "[::1.2.3.256]",
+        "[0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:1]",
+        /* decoded, these would be other addresses */
+        "[%3A%3A1]",
+        "[::%31]",
+        "[fe80::1%31]",
+        "[fe80::1%]",
+        "[fe80::1%eth0]",
+        "[fe80::1%25a%25b]",
         "[::1]:x",
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) {

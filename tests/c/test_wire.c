@@ -180,6 +180,11 @@ static void peer_words_are_made_visible_and_cut(void **state) {
     assert_string_equal(small, "1234567");
     poplin_visible(SLICE("12345\x01"), small, sizeof small);
     assert_string_equal(small, "12345");
+    assert_string_equal(poplin_visible_end("1234567890", 7), "4567890");
+    assert_string_equal(poplin_visible_end("1234\xC3\xA9\n67", 13), "\xA9\n67");
+    assert_string_equal(poplin_visible_end("1234\xC3\xA9\n67", 14), "\xC3\xA9\n67");
+    assert_string_equal(poplin_visible_end("1234", 100), "1234");
+    assert_string_equal(poplin_visible_end("\xC3", 3), "");
 }
 
 /* ---- commands ---- */

@@ -121,6 +121,8 @@ describe("a discovery", function()
 
   it("passes on why a look-up failed, and refuses what cannot be meant", function()
     assert.are.same({ nil, "no answer" }, { poplin.discover("example.org", function() return nil, "no answer" end) })
+    assert.are.same({ nil, "no answer" }, { poplin.discover("example.org", function() return false, "no answer" end) })
+    assert.are.same({}, poplin.discover("example.org", function() return false end))
     local none, err = poplin.discover("a@b\r\nc", function() error("looked up") end)
     assert.is_nil(none)
     assert.are.equal("protocol", err.kind)
