@@ -2,11 +2,15 @@
 """
 Runs test suites and counts: run_tests.py DOOR SUITE...
 
-Every suite writes a report in JUnit's XML under build/reports/DOOR, and the counts come from there, so that a suite
-that crashed, hung or ran nothing counts as a failure whatever it printed. The last line of output is
-"N passed, N failed, N skipped" for all suites together; the exit status is 0 only where nothing failed.
+The suites of a door run side by side: each is cut into jobs, which are processes of their own (a program of the C
+tests, a part of the files of the Python tests), and a worker for each core takes one after the other, long ones first.
+
+Every job writes a report in JUnit's XML under build/reports/DOOR, and the counts come from there, so that a job that
+crashed, hung or ran nothing counts as a failure whatever it printed. The last line of output is "N passed, N failed, N
+skipped" for all suites together; the exit status is 0 only where nothing failed.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,9 +20,9 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +30,13 @@ PYTHON = ROOT / "build/venv/bin/python"
 SUPPRESSIONS = ROOT / "tools/lsan.supp"
 VALGRIND = ["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=99"]
 LIMITS = {"c": 120, "asan-c": 400, "valgrind": 800, "interop": 1500, "asan-python": 1500, "asan-lua": 800}
-"""Seconds that one program of a suite may take; 400 for those that are not here."""
+"""Seconds that one job of a suite may take; 400 for those that are not here."""
+PARTS = 6
+"""Of the Python tests. More would share the cores better, but each has to start Python and to import everything."""
+LONG = ("test_lua_memory", "test_calls_model", "test_server_secrets")
+"""The C tests that take the longest; jobs of other suites than C's are long anyway."""
+THINNED = {"TEST_STRIDE": "8"}
+"""For tests that go through very many cases: one in eight, where valgrind goes through what asan-c has whole."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,27 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished test program: how it ended and what it said."""
+class Job:
+    """A test program to run."""
 
+    suite: str
     name: str
+    command: Sequence[str]
+    report: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    long: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished job: how it ended, what it said, and what its report says, if there is one."""
+
+    job: Job
     status: int
     output: str
+    seconds: float
     report: Counts | None
+    failures: Sequence[str] = ()
 
     def counts(self) -> Counts:
         """What the report says; one failure more where the program ended badly and the report does not know why."""
@@ -59,12 +83,18 @@ class Run:
             return self.report + Counts(failed=1)
         return self.report
 
-    def problem(self) -> str:
+    def show(self) -> None:
+        """What is worth reading: all where something failed, else only why tests were skipped."""
+        if not self.counts().failed:
+            skipped = [line for line in self.output.splitlines() if line.startswith("SKIPPED")]
+            print(*skipped, sep="\n", end="\n" * bool(skipped))
+            return
+        problem = f"ended with exit status {self.status}"
         if self.report is None:
-            return f"{self.name} left no report (exit status {self.status})"
-        if self.report == Counts():
-            return f"{self.name} ran no test"
-        return f"{self.name} ended with exit status {self.status}"
+            problem = f"left no report (exit status {self.status})"
+        elif self.report == Counts():
+            problem = "ran no test"
+        print(f"---- {self.job.suite}: {self.job.name} {problem}", *self.failures, self.output, sep="\n")
 
 
 def read_report(folder: Path) -> tuple[Counts, list[str]] | None:
@@ -90,109 +120,76 @@ def read_report(folder: Path) -> tuple[Counts, list[str]] | None:
 
 
 class Suites:
-    """The suites by name. Each prints what is worth reading and returns its counts."""
+    """The jobs of the suites by name."""
 
     def __init__(self, reports: Path) -> None:
         self._reports = reports
-        self.table: Mapping[str, Callable[[], Counts]] = {
+        self.table: Mapping[str, Callable[[], list[Job]]] = {
             "c": lambda: self._c("c", ROOT / "build/cmake"),
-            "python": lambda: self._pytest("python", "tests/python", "tests/peer", "tests/install"),
+            "python": lambda: self._python("python", python_tests()),
             "lua": lambda: self._busted("lua", ROOT / "build/cmake"),
-            "interop": lambda: self._pytest("interop", "-s", "tests/interop"),
+            "interop": lambda: [self._pytest("interop", "interop", ["-s", "tests/interop"])],
             "asan-c": lambda: self._c("asan-c", ROOT / "build/asan", environment=sanitizers()),
             "asan-python": self._asan_python,
             "asan-lua": lambda: self._busted("asan-lua", ROOT / "build/asan", preloaded_sanitizers()),
-            "valgrind": lambda: self._c("valgrind", ROOT / "build/cmake", VALGRIND, {"PEER_DEADLINE": "200"}),
+            "valgrind": lambda: self._c(
+                "valgrind", ROOT / "build/cmake", VALGRIND, {"PEER_DEADLINE": "200", **THINNED}
+            ),
         }
 
     def _c(
-        self, suite: str, build: Path, wrapper: list[str] | None = None, environment: Mapping[str, str] | None = None
-    ) -> Counts:
-        """The C tests, two at a time, each a program."""
+        self, suite: str, build: Path, wrapper: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> list[Job]:
+        """The C tests, each a program."""
         listing = subprocess.run(
             ["ctest", "--test-dir", build, "--show-only=json-v1"], capture_output=True, text=True, check=True
         )
-        programs = [test["command"][0] for test in json.loads(listing.stdout)["tests"]]
-
-        def one(program: str) -> tuple[Run, list[str]]:
-            report = self._reports / suite / Path(program).name
-            report.mkdir(parents=True)
+        jobs = []
+        for test in json.loads(listing.stdout)["tests"]:
+            program = test["command"][0]
+            name = Path(program).name
+            report = self._reports / suite / name
             xml = {"CMOCKA_MESSAGE_OUTPUT": "xml", "CMOCKA_XML_FILE": str(report / "%g.xml")}
-            return self._finish(suite, report, [*(wrapper or []), program], {**(environment or {}), **xml})
+            jobs.append(Job(suite, name, [*wrapper, program], report, {**(environment or {}), **xml}, name in LONG))
+        return jobs
 
-        with ThreadPoolExecutor(2) as pool:
-            return self._add_up(suite, list(pool.map(one, programs)))
-
-    def _pytest(self, suite: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Counts:
-        report = self._reports / suite
+    def _pytest(
+        self, suite: str, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Job:
+        report = self._reports / suite / name
         command = [str(PYTHON), "-m", "pytest", "-q", f"--junitxml={report / 'report.xml'}", "-p", "no:cacheprovider"]
-        run = self._finish(suite, report, [*command, *arguments], environment or {}, show=True)
-        return self._add_up(suite, [run], told=True)
+        return Job(suite, name, [*command, *arguments], report, environment or {})
 
-    def _asan_python(self) -> Counts:
+    def _python(self, suite: str, files: Sequence[str], environment: Mapping[str, str] | None = None) -> list[Job]:
+        """The files of Python tests, dealt like cards."""
+        parts = [files[at::PARTS] for at in range(min(PARTS, len(files)))]
+        return [self._pytest(suite, f"part-{at}", part, environment) for at, part in enumerate(parts, 1)]
+
+    def _asan_python(self) -> list[Job]:
         environment = preloaded_sanitizers()
-        # Python is built without frame pointers: only the slow way of unwinding shows who asked for memory.
-        environment["ASAN_OPTIONS"] += ":fast_unwind_on_malloc=0"
+        # Python is built without frame pointers: only the slow way of unwinding shows who asked for memory. It need not
+        # go further back than the functions that tools/lsan.supp names; with all frames it takes ten times as long.
+        environment["ASAN_OPTIONS"] += ":fast_unwind_on_malloc=0:malloc_context_size=8"
         environment["LSAN_OPTIONS"] += ":leak_check_at_exit=0"  # tests/conftest.py checks before
         environment |= {"LEAK_CHECK": "1", "PYTHONPATH": str(ROOT / "build/asan/python"), "PYTHONMALLOC": "malloc"}
         # Each of the plugin's tests starts a pytest of its own, which takes minutes here and uses nothing of C that the
         # other tests do not.
-        return self._pytest(
-            "asan-python", "--ignore=tests/python/test_pytest_plugin.py", "tests/python", environment=environment
-        )
+        files = [file for file in python_tests("tests/python") if not file.endswith("/test_pytest_plugin.py")]
+        return self._python("asan-python", files, environment)
 
-    def _busted(self, suite: str, build: Path, environment: Mapping[str, str] | None = None) -> Counts:
+    def _busted(self, suite: str, build: Path, environment: Mapping[str, str] | None = None) -> list[Job]:
         report = self._reports / suite
-        report.mkdir(parents=True)
         paths = {
             "LUA_PATH": f"{ROOT}/lua/?.lua;{ROOT}/lua/?/init.lua;{ROOT}/tests/lua/?.lua;;",
             "LUA_CPATH": f"{build}/lua/?.so;;",
         }
         command = ["lua5.4", shutil.which("busted") or "busted", "-o", "junit", f"-Xoutput={report / 'report.xml'}"]
-        run = self._finish(suite, report, [*command, "tests/lua"], {**(environment or {}), **paths})
-        return self._add_up(suite, [run])
+        return [Job(suite, "tests/lua", [*command, "tests/lua"], report, {**(environment or {}), **paths})]
 
-    def _finish(
-        self, suite: str, report: Path, command: list[str], environment: Mapping[str, str], show: bool = False
-    ) -> tuple[Run, list[str]]:
-        """Runs one test program to its end, or to its time limit."""
-        limit = LIMITS.get(suite, 400)
-        environment = {**os.environ, "PEER": f"{PYTHON} {ROOT / 'tests/peer'}", **environment}
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=None if show else said,
-                stderr=None if show else said,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(limit)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                status = process.wait()
-                said.write(f"\nended after {limit} s".encode())
-            said.seek(0)
-            output = said.read().decode(errors="replace")
-        read = read_report(report)
-        name = Path(command[-1]).name if suite.endswith(("c", "valgrind")) else suite
-        return Run(name, status, output, read[0] if read else None), read[1] if read else []
 
-    @staticmethod
-    def _add_up(suite: str, runs: list[tuple[Run, list[str]]], told: bool = False) -> Counts:
-        total = Counts()
-        for run, failures in runs:
-            total += run.counts()
-            if run.status != 0 or run.counts().failed:
-                print(f"---- {run.problem()}")
-                for line in [] if told else [*failures, run.output]:
-                    print(line)
-        if total == Counts():
-            print(f"---- {suite} has no tests")
-            total = Counts(failed=1)
-        return total
+def python_tests(*folders: str) -> list[str]:
+    folders = folders or ("tests/python", "tests/peer", "tests/install")
+    return [str(file.relative_to(ROOT)) for folder in folders for file in sorted((ROOT / folder).glob("test_*.py"))]
 
 
 def sanitizers() -> dict[str, str]:
@@ -210,23 +207,110 @@ def preloaded_sanitizers() -> dict[str, str]:
     return {**sanitizers(), "LD_PRELOAD": str(Path(library.stdout.strip()).resolve())}
 
 
+class Workers:
+    """Run jobs, one for each core. A context manager: where it is left early, nothing stays behind."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._leaving = False
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._leaving = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(self._running):
+            kill(process)
+        self._pool.shutdown()
+
+    def run(self, jobs: Iterable[Job]) -> Iterable[Run]:
+        """The runs of all jobs, each when it has ended. A job that is alone shows at once what it says."""
+        ordered = sorted(jobs, key=lambda job: not job.long)
+        running: list[Future[Run]] = [self._pool.submit(self._finish, job, len(ordered) == 1) for job in ordered]
+        return (future.result() for future in as_completed(running))
+
+    def _finish(self, job: Job, show: bool) -> Run:
+        try:
+            return self._run(job, show)
+        except OSError as error:  # a program is missing, perhaps
+            return Run(job, 127, str(error), 0, None)
+
+    def _run(self, job: Job, show: bool) -> Run:
+        """Runs one job to its end, or to its time limit."""
+        limit = LIMITS.get(job.suite, 400)
+        environment = {**os.environ, "PEER": f"{PYTHON} {ROOT / 'tests/peer'}", **job.environment}
+        job.report.mkdir(parents=True)
+        started = time.monotonic()
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                job.command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=None if show else said,
+                stderr=None if show else said,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            if self._leaving:
+                kill(process)
+            try:
+                status = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                kill(process)
+                status = process.wait()
+                said.write(f"\nended after {limit} s".encode())
+            self._running.discard(process)
+            said.seek(0)
+            output = said.read().decode(errors="replace")
+        counts, failures = read_report(job.report) or (None, ())
+        return Run(job, status, output, time.monotonic() - started, counts, () if show else failures)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """With all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def make_jobs(suites: Suites, names: Iterable[str]) -> tuple[list[Job], Counts]:
+    """The jobs of all suites; a suite without any is a failure."""
+    jobs, missing = [], Counts()
+    for name in names:
+        try:
+            made = suites.table[name]()
+            problem = "has no tests"
+        except (OSError, subprocess.SubprocessError) as error:
+            made, problem = [], f"could not be run: {error}"
+        if not made:
+            print(f"---- {name} {problem}")
+            missing += Counts(failed=1)
+        jobs += made
+    return jobs, missing
+
+
 def main(door: str, names: list[str]) -> int:
     os.chdir(ROOT)
     reports = ROOT / "build/reports" / door
     shutil.rmtree(reports, ignore_errors=True)
-    suites = Suites(reports)
-    total = Counts()
-    for name in names:
-        print(f"[{name}]", flush=True)
-        started = time.monotonic()
-        try:
-            counts = suites.table[name]()
-        except (OSError, subprocess.SubprocessError) as error:
-            print(f"---- {name} could not be run: {error}")
-            counts = Counts(failed=1)
-        print(f"[{name}] {counts}, in {time.monotonic() - started:.0f} s", flush=True)
-        total += counts
-    print(total, flush=True)
+    started = time.monotonic()
+    jobs, total = make_jobs(Suites(reports), names)
+    left = {name: [job for job in jobs if job.suite == name] for name in names}
+    counts = dict.fromkeys(names, Counts())
+    seconds = dict.fromkeys(names, 0.0)
+    with Workers() as workers:
+        for run in workers.run(jobs):
+            suite = run.job.suite
+            run.show()
+            left[suite].remove(run.job)
+            counts[suite] += run.counts()
+            seconds[suite] += run.seconds
+            if not left[suite]:
+                print(f"[{suite}] {counts[suite]}, in {seconds[suite]:.0f} s of a core", flush=True)
+    total = sum(counts.values(), total)
+    print(f"{time.monotonic() - started:.0f} s", total, sep="\n", flush=True)
     return 1 if total.failed else 0
 
 

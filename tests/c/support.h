@@ -26,6 +26,17 @@ static inline void copy_text(char *room, size_t size, const char *text) {
     memcpy(room, text, length + 1);
 }
 
+/*
+ * How far apart the cases are that a test of very many goes through: 1, or what the environment says for slow tools
+ * (TEST_STRIDE, tools/run_tests.py).
+ */
+static inline size_t test_stride(void) {
+    const char *text = getenv("TEST_STRIDE");
+    size_t stride = text ? strtoul(text, NULL, 10) : 1;
+
+    return stride ? stride : 1;
+}
+
 /* A number below bound, the same sequence for the same seed (splitmix64). */
 static inline size_t random_below(uint64_t *seed, size_t bound) {
     uint64_t z = *seed += 0x9E3779B97F4A7C15u;

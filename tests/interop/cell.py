@@ -112,12 +112,18 @@ class Cell:
         """What its programs said to standard error."""
         return self.root / "tmp/log"
 
+    def runs(self) -> bool:
+        """Whether all that was started to stay is still there."""
+        return all(process.poll() is None for process in self._daemons)
+
     def close(self) -> None:
         for process in self._daemons:
-            # Its one child is the first in its process namespace: with that end all others.
-            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-                os.kill(int(child), signal.SIGKILL)
-            process.wait()
+            if process.poll() is None:
+                # Its one child is the first in its process namespace: with that end all others.
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                for child in children or [process.pid]:
+                    os.kill(int(child), signal.SIGKILL)
+                process.wait()
         shutil.rmtree(self.root)
 
     def said(self) -> str:

@@ -25,13 +25,17 @@ LIMIT = 30
 """Seconds that a server may take to listen."""
 
 
-def until_it_listens(path: Path) -> None:
-    """Waits for a server's Unix socket: there is nothing that would tell."""
+def until_it_listens(cell: Cell, path: Path) -> None:
+    """
+    Waits for the Unix socket of a server in a cell. These servers can neither be handed a socket that listens already
+    nor tell when theirs does, and of a file only its coming is told, which is before that: so this tries until it can.
+    """
     end = time.monotonic() + LIMIT
     while True:
         with socket.socket(socket.AF_UNIX) as attempt:
             if attempt.connect_ex(str(path)) == 0:
                 return
+        assert cell.runs(), f"the server has ended that was to listen at {path}"
         assert time.monotonic() < end, f"nothing listens at {path} after {LIMIT} s"
         time.sleep(0.02)
 
@@ -236,7 +240,7 @@ class Courier(OfMaildirs):
         libraries = {"LD_LIBRARY_PATH": self._libraries}
         daemon = "/usr/lib/courier/courier-authlib/authdaemond"
         self.cell.start(daemon, environment=libraries)
-        until_it_listens(path)
+        until_it_listens(self.cell, path)
         login = [f"/usr/lib/courier/courier/courierpop3{part}" for part in ("login", "d")] + ["Maildir"]
         tls = ["/peer/bin/couriertls", "-server", "-tcpd", "-user=courier"]
         self._serve("plain", login, {})
@@ -332,7 +336,7 @@ class Cyrus(Server):
         self._saslauthd = Saslauthd(root / "run/saslauthd/mux", PASSWORD)
         self.cell.start("/usr/lib/cyrus/bin/master", "-D")
         self._lmtp = root / "run/cyrus/socket/lmtp"
-        until_it_listens(self._lmtp)
+        until_it_listens(self.cell, self._lmtp)
 
     def address(self, mode: str) -> tuple[str, int]:
         return self._host, 995 if mode == "implicit" else 110
