@@ -145,12 +145,38 @@ static poplin_listing check_listing(lua_State *L, lua_Integer i) {
     return listing;
 }
 
-/* server:open(request, handle, array of { unique-id, octets or nil }): the maildrop. */
+/* A number that is there unless the value at index is nil. */
+static uint32_t check_own(lua_State *L, int index, const char *name, bool *own) {
+    lua_Integer number = 0;
+    int exact = 1;
+    *own = !lua_isnoneornil(L, index);
+    if (*own) {
+        number = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : -1;
+    }
+    if (!exact || number < 0 || number > UINT32_MAX) {
+        luaL_error(L, "the maildrop's %s must be a whole number, 0 or more", name);
+    }
+    return (uint32_t)number;
+}
+
+/* What is the user's own: at index 5 login_delay, at 6 expire, or nil. */
+static void tell_terms(lua_State *L, poplin_lua_server *self, poplin_request request) {
+    poplin_user_terms terms = {0};
+    terms.login_delay = check_own(L, 5, "login_delay", &terms.own_login_delay);
+    terms.expire = check_own(L, 6, "expire", &terms.own_expire);
+    if (self->server != NULL && poplin_server_terms(self->server, request, &terms) == POPLIN_ERR_LIMIT) {
+        luaL_error(L, "the maildrop's own login_delay is above the server's, or its expire below: before the login "
+                      "clients are told the largest delay, and the smallest expire");
+    }
+}
+
+/* server:open(request, handle, array of { unique-id, octets or nil }, login_delay or nil, expire or nil): the maildrop. */
 static int open_maildrop(lua_State *L) {
     poplin_lua_server *self = poplin_lua_check_server(L);
     poplin_request request = check_request(L);
     void *handle = check_handle(L, 3);
     luaL_checktype(L, 4, LUA_TTABLE);
+    tell_terms(L, self, request);
     size_t count = lua_rawlen(L, 4);
     poplin_listing *messages = lua_newuserdatauv(L, (count + 1) * sizeof *messages, 0);
     for (size_t i = 0; i < count; i++) {

@@ -38,6 +38,7 @@ int poplin_lua_background_new(lua_State *L) {
         poplin_tls_credentials_free(wanted.config.credentials);
     }
     if (status == POPLIN_OK) {
+        poplin_memory_expire(memory, poplin_background_loop(*self), wanted.config.session.expire);
         error.status = status = poplin_background_start(*self);
     }
     return status == POPLIN_OK ? 1 : poplin_lua_fail(L, &error);
@@ -70,6 +71,10 @@ static int background_advance(lua_State *L) {
  */
 static int background_close(lua_State *L) {
     poplin_background **self = check_background(L);
+    if (*self != NULL && poplin_loop_fileno(poplin_background_loop(*self)) >= 0) { /* else a child after fork */
+        lua_getiuservalue(L, 1, MEMORY);
+        poplin_memory_expire(poplin_lua_check_memory(L, -1), NULL, 0);
+    }
     poplin_background_free(*self);
     *self = NULL;
     return 0;

@@ -8,6 +8,9 @@
 
 #include "core.h"
 
+/* The user value of a Maildir. */
+enum { EXPIRE = 1 };
+
 static poplin_maildir **check_handle(lua_State *L) {
     return luaL_checkudata(L, 1, POPLIN_LUA_MAILDIR);
 }
@@ -18,15 +21,67 @@ static poplin_maildir *check_maildir(lua_State *L) {
     return maildir;
 }
 
-/* core.maildir(path): a snapshot, or nil and an error. */
+/* The options at index 2, whose only one is pushed: expire, a whole number, "never" or nil. Returns its days. */
+static uint32_t push_expire(lua_State *L) {
+    int exact = 0;
+    if (lua_isnoneornil(L, 2)) {
+        lua_pushnil(L);
+        return 0;
+    }
+    luaL_checktype(L, 2, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "expire") != 0) {
+            luaL_error(L, "poplin.maildir: unknown option: %s", luaL_tolstring(L, -2, NULL));
+        }
+    }
+    int type = lua_getfield(L, 2, "expire");
+    if (type == LUA_TNIL || (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "never") == 0)) {
+        return 0;
+    }
+    lua_Integer days = type == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+    if (!exact || days < 0 || days >= POPLIN_EXPIRE_NEVER) {
+        luaL_error(L, "poplin.maildir: expire must be a whole number of days or 'never', not %s",
+                   luaL_tolstring(L, -1, NULL));
+    }
+    return (uint32_t)days;
+}
+
+/*
+ * core.maildir(path, { expire = days, "never" or nil }): a snapshot, behind it an error where an old message could not be removed;
+ * or nil and an error.
+ */
 int poplin_lua_maildir_new(lua_State *L) {
     const char *path = poplin_lua_text(L, 1);
-    poplin_maildir **self = lua_newuserdatauv(L, sizeof *self, 0);
+    lua_settop(L, 2);
+    poplin_maildir **self = lua_newuserdatauv(L, sizeof *self, EXPIRE);
     *self = NULL;
     luaL_setmetatable(L, POPLIN_LUA_MAILDIR);
-    poplin_error error = {.status = POPLIN_OK};
+    uint32_t days = push_expire(L);
+    lua_setiuservalue(L, -2, EXPIRE);
+    poplin_error error = {.status = POPLIN_OK}, left = {.status = POPLIN_OK};
+    int removed = poplin_maildir_expire(path, days, &left);
     int status = poplin_maildir_open(path, self, &error);
-    return status == POPLIN_OK ? 1 : poplin_lua_fail(L, &error);
+    if (status != POPLIN_OK) {
+        return poplin_lua_fail(L, &error);
+    }
+    if (removed != POPLIN_OK) {
+        poplin_lua_fail(L, &left);
+        lua_remove(L, -2); /* the nil */
+        return 2;
+    }
+    return 1;
+}
+
+/* What is no method: maildir.expire, as it was given. */
+static int maildir_index(lua_State *L) {
+    static const char NAME[] = "expire";
+    check_handle(L);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL && lua_type(L, 2) == LUA_TSTRING &&
+        strcmp(lua_tostring(L, 2), NAME) == 0) {
+        lua_getiuservalue(L, 1, EXPIRE);
+    }
+    return 1;
 }
 
 /* maildir:list(): an array of { unique-id }. */
@@ -141,4 +196,9 @@ void poplin_lua_maildir_type(lua_State *L) {
         {"__gc", maildir_close}, {"__close", maildir_close}, {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_MAILDIR, methods);
+    luaL_getmetatable(L, POPLIN_LUA_MAILDIR);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, maildir_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
 }

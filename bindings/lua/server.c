@@ -56,6 +56,10 @@ static int listen_on(poplin_loop *loop, poplin_lua_server *self, poplin_lua_serv
     if (status == POPLIN_OK) {
         error->status = status = poplin_server_start(self->server);
     }
+    if (status == POPLIN_OK && memory != NULL) {
+        poplin_memory_expire(memory, loop, wanted->config.session.expire);
+        self->memory = memory;
+    }
     return status;
 }
 
@@ -93,6 +97,10 @@ static int server_sessions(lua_State *L) {
 /* server:close(): ends all sessions; what is asked by that is left to be taken. */
 static int server_close(lua_State *L) {
     poplin_lua_server *self = poplin_lua_check_server(L);
+    if (self->memory != NULL) {
+        poplin_memory_expire(self->memory, NULL, 0);
+        self->memory = NULL;
+    }
     poplin_server_free(self->server);
     self->server = NULL;
     poplin_lua_let_go(L, self);

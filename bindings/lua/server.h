@@ -18,6 +18,7 @@ typedef struct poplin_lua_loan poplin_lua_loan;
 typedef struct poplin_lua_server {
     poplin_server *server;       /* NULL: stopped; questions are left all the same */
     poplin_questions *questions; /* NULL: none are asked, since the maildrops are in memory */
+    poplin_memory *memory;       /* which keeps the loop's clock until this is stopped; or NULL */
     poplin_question question;    /* the one that is being put into Lua's terms */
     bool asked;                  /* it has not been told whole yet: Lua ran out of memory over it */
     poplin_lua_loan *returned;   /* strings that may be let go */

@@ -25,6 +25,8 @@ static const poplin_lua_setting settings[] = {
     SETTING("pepper", SLICE, config.session.pepper),
     SETTING("login_delay", U32, config.session.login_delay),
     SETTING("expire", U32, config.session.expire),
+    SETTING("login_delay_by_user", BOOL, config.session.login_delay_by_user),
+    SETTING("expire_by_user", BOOL, config.session.expire_by_user),
     SETTING("utf8", BOOL, config.session.utf8),
     SETTING("languages", STRING, config.session.languages),
     SETTING("max_line", SIZE, config.session.max_line),

@@ -72,6 +72,19 @@ static void tell_bad_listing(poplin_connection *connection, int status, size_t b
     poplin_server_problem(connection, status, "open a maildrop", reason);
 }
 
+/* The request stays open: it is only looked up. */
+int poplin_server_terms(poplin_server *server, poplin_request request, const poplin_user_terms *terms) {
+    if (!poplin_loop_is_ours(server->loop))
+        return POPLIN_ERR_STATE;
+    poplin_connection *connection = poplin_requests_find(&server->requests, request);
+    if (connection == NULL)
+        return POPLIN_ERR_STATE;
+    int status = poplin_session_terms(connection->session, connection->question, terms);
+    if (status == POPLIN_OK && terms->own_login_delay)
+        connection->login_delay = (uint64_t)terms->login_delay * 1000;
+    return status;
+}
+
 int poplin_server_open(poplin_server *server, poplin_request request, void *maildrop, const poplin_listing *messages,
                        size_t count) {
     poplin_connection *connection = take(server, request, POPLIN_ASKED_MAILDROP);
@@ -83,6 +96,7 @@ int poplin_server_open(poplin_server *server, poplin_request request, void *mail
         connection->opened = true;
         connection->maildrop = maildrop;
         poplin_connection_note_login(connection);
+        poplin_connection_trace_login(connection);
         poplin_tapped_login(connection);
         return POPLIN_OK;
     }

@@ -92,9 +92,10 @@ static void ask_for_maildrop(poplin_connection *connection, uint64_t question) {
 
 static void ask_maildrop(poplin_connection *connection, const poplin_session_event *event) {
     poplin_server *server = connection->server;
-    if (!event->read_only && poplin_connection_is_early(connection, event))
+    if (!event->read_only && poplin_connection_is_early(connection, event->user, event->question))
         return;
     connection->mechanism = event->mechanism;
+    connection->login_delay = server->logins.delay;
     int status = claim(connection, event->user, event->read_only);
     if (status == POPLIN_OK) {
         ask_for_maildrop(connection, event->question);
@@ -106,13 +107,17 @@ static void ask_maildrop(poplin_connection *connection, const poplin_session_eve
     }
 }
 
+/* Others may have logged in meanwhile: it may be too early again. */
 void poplin_connection_end_wait(poplin_connection *connection) {
+    poplin_slice user = {connection->user, connection->user_size};
     poplin_locks_leave(&connection->place_in_queue);
     connection->asked = POPLIN_ASKED_NOTHING;
-    if (connection->lock != NULL)
-        ask_for_maildrop(connection, connection->question);
-    else
+    if (connection->lock == NULL)
         refuse(connection, connection->question, POPLIN_ERR_IN_USE, IN_USE);
+    else if (poplin_connection_is_early(connection, user, connection->question))
+        poplin_connection_unlock(connection);
+    else
+        ask_for_maildrop(connection, connection->question);
 }
 
 /* For poplin_connection_note_commit. Without the memory the others are told nothing, as without this lock. */
@@ -138,6 +143,7 @@ static void ask_commit(poplin_connection *connection, const poplin_session_event
         unique_ids[i] = poplin_session_unique_id(connection->session, indexes[i]);
     if (server->config.lock == POPLIN_LOCK_SNAPSHOT)
         keep_committing(connection, unique_ids, event->count);
+    poplin_tapped_commit(connection, event);
     poplin_request request = poplin_ask(connection, POPLIN_ASKED_COMMIT, event->question);
     server->backend.commit(server->context, server, request, connection->maildrop, indexes, unique_ids, event->count);
     free(unique_ids);
@@ -186,6 +192,7 @@ static void end(poplin_connection *connection, const poplin_session_event *event
     poplin_server *server = connection->server;
     connection->phase = POPLIN_LEAVING;
     server->sessions--;
+    poplin_connection_trace_end(connection, event->outcome, event->error);
     poplin_tapped_ended(connection, event);
     if (connection->opened) {
         connection->opened = false;

@@ -117,6 +117,10 @@ void poplin_background_free(poplin_background *background) {
     free(background);
 }
 
+poplin_loop *poplin_background_loop(poplin_background *background) {
+    return background->loop;
+}
+
 uint16_t poplin_background_port(const poplin_background *background) {
     return poplin_server_port(background->server);
 }

@@ -56,11 +56,15 @@ static int try_session(const poplin_session_config *config, poplin_error *error)
     case POPLIN_ERR_UNSUPPORTED:
         return tell_unknown_mechanism(error);
     case POPLIN_ERR_LIMIT:
-        return poplin_server_fail(error, status, "a limit of the session is smaller than the protocol allows");
+        return poplin_server_fail(error, status,
+                                  "a limit is too small or too large: max_line is 255 at least, max_sasl_line 1026, "
+                                  "max_messages 2,147,483,647 at most, and none is 0");
     case POPLIN_ERR_PROTOCOL:
         return poplin_server_fail(
             error, POPLIN_ERR_STATE,
-            "languages is not as it should be: tags of letters, digits and -, texts of one line of UTF-8");
+            "languages is not as it should be: tags (not i-default, which is there) have up to 35 letters and digits "
+            "with - "
+            "between them; texts are one line of UTF-8, of 1 to 400 octets, and do not begin with [");
     default:
         return poplin_server_fail(error, status, "");
     }
@@ -96,6 +100,12 @@ static int check_logins(const poplin_session_config *config, poplin_error *error
         return poplin_server_fail(error, POPLIN_ERR_STATE, "what the server is called is no host name");
     if (config->iterations != 0 && config->iterations < POPLIN_SCRAM_ITERATIONS)
         return poplin_server_fail(error, POPLIN_ERR_LIMIT, "iterations are fewer than 4096");
+    if (config->login_delay_by_user && config->login_delay == 0)
+        return poplin_server_fail(error, POPLIN_ERR_STATE,
+                                  "login_delay_by_user goes with login_delay, the largest of all users'");
+    if (config->expire_by_user && config->expire == POPLIN_EXPIRE_UNSAID)
+        return poplin_server_fail(error, POPLIN_ERR_STATE,
+                                  "expire_by_user goes with expire, the smallest of all users'");
     return POPLIN_OK;
 }
 

@@ -128,6 +128,7 @@ static void shake_hands(poplin_connection *connection) {
         return;
     }
     connection->phase = POPLIN_TALKING;
+    poplin_connection_trace_tls(connection);
     poplin_tapped_secured(connection);
 }
 
@@ -374,6 +375,8 @@ static void run(void *context) {
     enum poplin_connection_phase before;
     if (connection->running)
         return; /* it is being stopped, and its host steps the loop meanwhile */
+    if (connection->traced != poplin_loop_traces_talk(connection->server->loop))
+        poplin_connection_retrace(connection);
     connection->running = true;
     connection->unfinished = false;
     if (connection->deadline.expired)
@@ -438,6 +441,7 @@ void poplin_connection_begin(poplin_server *server, int descriptor) {
         return;
     }
     connection->server = server;
+    connection->number = ++server->loop->connections;
     connection->phase = POPLIN_TALKING;
     poplin_ready_init(&connection->ready, server->loop, run, connection);
     poplin_deadline_init(&connection->deadline, &connection->ready);
@@ -454,6 +458,7 @@ void poplin_connection_begin(poplin_server *server, int descriptor) {
         return;
     }
     poplin_server_add(server, connection);
+    poplin_connection_trace_begun(connection);
     poplin_ready_queue(&connection->ready);
 }
 

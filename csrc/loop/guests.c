@@ -42,19 +42,19 @@ void poplin_connection_end_delay(poplin_connection *connection) {
     (void)poplin_session_accept(connection->session, connection->question);
 }
 
-bool poplin_connection_is_early(poplin_connection *connection, const poplin_session_event *event) {
+bool poplin_connection_is_early(poplin_connection *connection, poplin_slice user, uint64_t question) {
     poplin_server *server = connection->server;
-    uint64_t wait = poplin_logins_wait(&server->logins, event->user, poplin_loop_now(server->loop));
+    uint64_t wait = poplin_logins_wait(&server->logins, user, poplin_loop_now(server->loop));
     char text[64];
     if (wait == 0)
         return false;
     snprintf(text, sizeof text, "wait %llu s before the next login", (unsigned long long)(wait + 999) / 1000);
-    (void)poplin_session_refuse_with(connection->session, event->question, POPLIN_CODE_LOGIN_DELAY, text);
+    (void)poplin_session_refuse_with(connection->session, question, POPLIN_CODE_LOGIN_DELAY, text);
     return true;
 }
 
 void poplin_connection_note_login(poplin_connection *connection) {
     poplin_server *server = connection->server;
     poplin_slice user = {connection->user, connection->user_size};
-    poplin_logins_note(&server->logins, user, poplin_loop_now(server->loop));
+    poplin_logins_note(&server->logins, user, connection->login_delay, poplin_loop_now(server->loop));
 }

@@ -7,6 +7,7 @@
 struct poplin_login {
     poplin_named named;
     uint64_t time;
+    uint64_t delay; /* the user's own */
     struct poplin_login *next, *previous;
 };
 
@@ -36,10 +37,10 @@ static struct poplin_login *find(const poplin_logins *logins, poplin_slice user)
 uint64_t poplin_logins_wait(poplin_logins *logins, poplin_slice user, uint64_t now) {
     forget_old(logins, now);
     const struct poplin_login *login = find(logins, user);
-    return login != NULL ? login->time + logins->delay - now : 0;
+    return login != NULL && login->time + login->delay > now ? login->time + login->delay - now : 0;
 }
 
-void poplin_logins_note(poplin_logins *logins, poplin_slice user, uint64_t now) {
+void poplin_logins_note(poplin_logins *logins, poplin_slice user, uint64_t delay, uint64_t now) {
     if (logins->delay == 0)
         return;
     forget_old(logins, now);
@@ -51,6 +52,7 @@ void poplin_logins_note(poplin_logins *logins, poplin_slice user, uint64_t now) 
     if (login == NULL)
         return;
     login->time = now;
+    login->delay = delay;
     append(logins, login);
 }
 

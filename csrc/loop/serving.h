@@ -26,6 +26,7 @@
 #include "loop/locks.h"
 #include "loop/logins.h"
 #include "loop/requests.h"
+#include "loop/trace.h"
 #include "loop/transport.h"
 #include "wire/buffer.h"
 
@@ -169,6 +170,9 @@ struct poplin_connection {
     bool mute;       /* the session's output is not to be sent any more */
     bool cut_off;    /* the session was told that the peer closed */
     bool resetting;  /* the connection is to end with a reset */
+    uint64_t number; /* among the connections of the loop */
+    char peer[64];   /* for a trace; "": it was not needed yet */
+    bool traced;     /* the session tells what it says */
     struct poplin_tapped *tapped; /* NULL: the server has no tap, or it was told that the connection is closed */
 
     poplin_deadline deadline;
@@ -185,6 +189,7 @@ struct poplin_connection {
     char *user; /* who logs in or has logged in */
     size_t user_size;
     const char *mechanism; /* by which. Static */
+    uint64_t login_delay;  /* the user's, in milliseconds */
     poplin_lock_held *lock;
     poplin_lock_place place_in_queue; /* while it waits for the lock */
     poplin_slice *committing;         /* SNAPSHOT: what the host is to delete */
@@ -204,6 +209,17 @@ void poplin_connection_forget(poplin_connection *connection);
 
 /* Has it go on in the next pass of the driver, unless it is being run right now. */
 void poplin_connection_wake(poplin_connection *connection);
+
+/* ---- traced.c ---- */
+
+/* Has the session tell what it says, or not, as the loop's host wants it now. */
+void poplin_connection_retrace(poplin_connection *connection);
+
+/* Tells of the connection: it has begun, TLS stands, somebody has logged in, the session is over. Nothing where nobody wants to know. */
+void poplin_connection_trace_begun(poplin_connection *connection);
+void poplin_connection_trace_tls(poplin_connection *connection);
+void poplin_connection_trace_login(poplin_connection *connection);
+void poplin_connection_trace_end(poplin_connection *connection, enum poplin_outcome outcome, const poplin_error *error);
 
 /* ---- patience.c ---- */
 
@@ -242,7 +258,7 @@ void poplin_connection_delay(poplin_connection *connection, const poplin_session
 void poplin_connection_end_delay(poplin_connection *connection);
 
 /* Whether it is too early for this user to log in again (POP-RESP-5); then that is answered. */
-bool poplin_connection_is_early(poplin_connection *connection, const poplin_session_event *event);
+bool poplin_connection_is_early(poplin_connection *connection, poplin_slice user, uint64_t question);
 
 /* The user has logged in. */
 void poplin_connection_note_login(poplin_connection *connection);
@@ -286,6 +302,9 @@ int poplin_tapped_failure(const poplin_connection *connection);
 void poplin_tapped_secured(poplin_connection *connection);
 void poplin_tapped_login(poplin_connection *connection);
 void poplin_tapped_ended(poplin_connection *connection, const poplin_session_event *event);
+
+/* The host is about to be asked to delete what the event names. */
+void poplin_tapped_commit(poplin_connection *connection, const poplin_session_event *event);
 
 /* For the events of a watched session. */
 void poplin_tapped_command(poplin_connection *connection, const poplin_session_line *line);

@@ -77,6 +77,16 @@ void poplin_tapped_login(poplin_connection *connection) {
         tapped->tap->login(tapped->state, user, connection->mechanism);
 }
 
+void poplin_tapped_commit(poplin_connection *connection, const poplin_session_event *event) {
+    const struct poplin_tapped *tapped = connection->tapped;
+    const poplin_session *session = connection->session;
+    if (tapped == NULL || tapped->tap->implied == NULL)
+        return;
+    for (size_t i = 0; i < event->count; i++)
+        if (!poplin_session_is_marked(session, event->indexes[i]))
+            tapped->tap->implied(tapped->state, poplin_session_unique_id(session, event->indexes[i]));
+}
+
 void poplin_tapped_command(poplin_connection *connection, const poplin_session_line *line) {
     struct poplin_tapped *tapped = connection->tapped;
     poplin_session *session = connection->session;

@@ -69,7 +69,10 @@ static void token(void *context, poplin_server *server, poplin_request request, 
     poplin_memory_user_release(user);
 }
 
-static void free_opened(opened *maildrop) {
+static void free_opened(poplin_memory *memory, opened *maildrop) {
+    poplin_memory_lock(memory);
+    maildrop->user->sessions--;
+    poplin_memory_unlock(memory);
     poplin_memory_list_free(maildrop->list);
     poplin_memory_user_release(maildrop->user);
     free(maildrop);
@@ -84,7 +87,9 @@ static int open_maildrop(poplin_memory *memory, poplin_slice name, opened **mail
     made->user = poplin_memory_find(memory, name);
     if (made->user != NULL) {
         atomic_fetch_add_explicit(&made->user->references, 1, memory_order_relaxed);
+        poplin_memory_age(memory, made->user);
         made->list = poplin_memory_list_of(made->user->messages, made->user->count);
+        made->user->sessions += made->list != NULL;
     }
     poplin_memory_unlock(memory);
     if (made->list != NULL) {
@@ -119,7 +124,7 @@ static void maildrop(void *context, poplin_server *server, poplin_request reques
     if (listings == NULL)
         (void)poplin_server_refuse(server, request, POPLIN_ERR_TEMPORARY, NULL);
     if (listings == NULL || poplin_server_open(server, request, made, listings, made->list->count) != POPLIN_OK)
-        free_opened(made);
+        free_opened(context, made);
     free(listings);
 }
 
@@ -157,9 +162,8 @@ static void commit(void *context, poplin_server *server, poplin_request request,
 }
 
 static void close_maildrop(void *context, void *maildrop, const poplin_session_end *end) {
-    (void)context;
     (void)end;
-    free_opened(maildrop);
+    free_opened(context, maildrop);
 }
 
 static const poplin_backend backend = {

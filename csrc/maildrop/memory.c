@@ -16,7 +16,7 @@
 #include "wire/buffer.h"
 #include "wire/dots.h"
 
-enum { DEFAULT_LIMIT = 256 << 20 };
+enum { DEFAULT_LIMIT = 256 << 20, DAY_MS = 24 * 60 * 60 * 1000 };
 
 void poplin_memory_lock(poplin_memory *memory) {
     (void)pthread_mutex_lock(&memory->lock);
@@ -57,6 +57,7 @@ poplin_stored *poplin_stored_new(const void *data, size_t size) {
         return NULL;
     atomic_init(&message->references, 1);
     message->removed = false;
+    message->delivered = 0;
     message->size = size;
     message->unique_id[0] = '\0';
     if (size > 0)
@@ -298,6 +299,7 @@ size_t poplin_memory_get_limit(poplin_memory *memory) {
 static void append(poplin_memory *memory, poplin_memory_user *user, poplin_stored *message) {
     (void)snprintf(message->unique_id, sizeof message->unique_id, "%016" PRIx64 ".%" PRIu64, memory->prefix,
                    ++memory->delivered);
+    message->delivered = memory->loop == NULL ? 0 : poplin_loop_now(memory->loop);
     user->messages[user->count++] = message;
 }
 
@@ -358,6 +360,34 @@ int poplin_memory_remove(poplin_memory *memory, poplin_slice name, poplin_slice 
     }
     poplin_memory_unlock(memory);
     return status;
+}
+
+/* ---- growing old ---- */
+
+static void date_all(const poplin_memory *memory, uint64_t now) {
+    for (size_t i = 0; i < memory->count; i++)
+        for (size_t j = 0; j < memory->users[i]->count; j++)
+            memory->users[i]->messages[j]->delivered = now;
+}
+
+void poplin_memory_expire(poplin_memory *memory, poplin_loop *loop, uint32_t days) {
+    bool ages = loop != NULL && days > 0 && days < POPLIN_EXPIRE_NEVER;
+    poplin_memory_lock(memory);
+    memory->loop = ages ? loop : NULL;
+    memory->lifetime = (uint64_t)days * DAY_MS;
+    if (ages)
+        date_all(memory, poplin_loop_now(loop));
+    poplin_memory_unlock(memory);
+}
+
+void poplin_memory_age(const poplin_memory *memory, poplin_memory_user *user) {
+    if (memory->loop == NULL || user->sessions > 0)
+        return;
+    uint64_t now = poplin_loop_now(memory->loop);
+    for (size_t i = 0; i < user->count; i++)
+        if (now - user->messages[i]->delivered >= memory->lifetime)
+            user->messages[i]->removed = true;
+    poplin_memory_sweep(user);
 }
 
 /* ---- looking ---- */

@@ -22,6 +22,7 @@ typedef struct poplin_stored {
     bool removed; /* the user's list no longer holds it. Under the lock */
     bool utf8;    /* the header is not plain ASCII */
     uint64_t octets;
+    uint64_t delivered; /* when, by the clock of the memory's loop, where it has one. Under the lock */
     size_t size;
     char unique_id[POPLIN_UNIQUE_ID_MAX + 1];
     char data[];
@@ -36,6 +37,7 @@ typedef struct poplin_memory_user {
     size_t password_size;
     char *token; /* or NULL. Under the lock */
     size_t token_size;
+    size_t sessions;          /* that have the maildrop open */
     poplin_stored **messages; /* in the order of delivery */
     size_t count;
     size_t capacity;
@@ -46,7 +48,9 @@ struct poplin_memory {
     poplin_memory_user **users; /* ordered by name */
     size_t count;
     size_t capacity;
-    size_t limit; /* octets of one message */
+    size_t limit;      /* octets of one message */
+    poplin_loop *loop; /* NULL: nothing is removed for its age */
+    uint64_t lifetime; /* of a message, in milliseconds */
     uint64_t prefix;
     uint64_t delivered;
 };
@@ -66,6 +70,9 @@ poplin_memory_user *poplin_memory_find(const poplin_memory *memory, poplin_slice
 
 /* Delivers them, all or none; they are taken over only where this returns OK. REFUSED: no such user; NOMEM. */
 int poplin_memory_append(poplin_memory *memory, poplin_slice name, poplin_stored *const *messages, size_t count);
+
+/* Removes the user's messages that are too old, unless a session has them open. */
+void poplin_memory_age(const poplin_memory *memory, poplin_memory_user *user);
 
 /* Takes the messages that are marked as removed out of the user's list. */
 void poplin_memory_sweep(poplin_memory_user *user);

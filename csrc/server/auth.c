@@ -25,6 +25,7 @@ static void challenge(poplin_session *session, poplin_slice message) {
     if (poplin_buffer_append(output, "+ ", 2) != POPLIN_OK || poplin_base64_encode(message, output) != POPLIN_OK ||
         poplin_buffer_append(output, "\r\n", 2) != POPLIN_OK)
         session->out_of_memory = true;
+    poplin_turn_trace_challenge(session);
     session->turn = TURN_RESPOND;
 }
 

@@ -10,6 +10,26 @@
 /* A line without end is swallowed this far, then the session closes (POP-GEN-6). */
 enum { SWALLOW_MAX = 65536 };
 
+/*
+ * How long a user has to stay away, and mail stays: before the login what holds for all, with USER where it is only the worst of all;
+ * then the user's own (RFC 2449 sections 6.5 and 6.7).
+ */
+static void write_terms(poplin_session *session) {
+    const poplin_session_config *config = &session->config;
+    bool before = session->phase == POPLIN_AUTHORIZATION;
+    uint32_t login_delay = before ? config->login_delay : session->login_delay;
+    uint32_t expire = before ? config->expire : session->expire;
+    const char *more = before && config->expire_by_user ? " USER" : "";
+
+    if (config->login_delay > 0)
+        poplin_turn_reply(session, "LOGIN-DELAY %u%s", (unsigned)login_delay,
+                          before && config->login_delay_by_user ? " USER" : "");
+    if (expire == POPLIN_EXPIRE_NEVER)
+        poplin_turn_reply(session, "EXPIRE NEVER%s", more);
+    else if (expire != POPLIN_EXPIRE_UNSAID)
+        poplin_turn_reply(session, "EXPIRE %u%s", (unsigned)expire, more);
+}
+
 static void capa(poplin_session *session, const poplin_parsed_command *command) {
     (void)command;
     poplin_turn_reply(session, "+OK capabilities follow");
@@ -17,12 +37,7 @@ static void capa(poplin_session *session, const poplin_parsed_command *command) 
     poplin_turn_write_offers(session);
     poplin_turn_reply(session, "RESP-CODES");
     poplin_turn_reply(session, "AUTH-RESP-CODE");
-    if (session->config.login_delay > 0)
-        poplin_turn_reply(session, "LOGIN-DELAY %u", (unsigned)session->config.login_delay);
-    if (session->config.expire == POPLIN_EXPIRE_NEVER)
-        poplin_turn_reply(session, "EXPIRE NEVER");
-    else if (session->config.expire != POPLIN_EXPIRE_UNSAID)
-        poplin_turn_reply(session, "EXPIRE %u", (unsigned)session->config.expire);
+    write_terms(session);
     poplin_turn_reply(session, "PIPELINING");
     poplin_turn_reply(session, "UIDL");
     if (session->config.utf8)
@@ -84,6 +99,10 @@ static void rset(poplin_session *session, const poplin_parsed_command *command) 
     poplin_turn_reply(session, "+OK no message is marked");
 }
 
+/*
+ * With EXPIRE 0 what was fetched is as good as marked, here and no sooner, so that RSET takes none of it back (RFC 2449 section 6.7);
+ * who may delete nothing leaves it.
+ */
 static void quit(poplin_session *session, const poplin_parsed_command *command) {
     (void)command;
     if (session->phase == POPLIN_AUTHORIZATION) {
@@ -91,7 +110,9 @@ static void quit(poplin_session *session, const poplin_parsed_command *command) 
         poplin_turn_end(session, POPLIN_LEFT, POPLIN_OK, NULL, NULL);
         return;
     }
-    session->indexes = poplin_mailbox_marked(&session->mailbox, &session->index_count);
+    bool once = session->expire == 0 && !poplin_turn_is_read_only(session);
+
+    session->indexes = poplin_mailbox_leaving(&session->mailbox, once, &session->index_count);
     if (session->indexes == NULL)
         poplin_turn_commit_refused(session, POPLIN_ERR_NOMEM, POPLIN_CODE_SYS_TEMP, NULL);
     else if (session->index_count == 0)
@@ -160,14 +181,16 @@ static void run(poplin_session *session, poplin_slice line) {
         handlers[command.verb](session, &command);
 }
 
+/* What the reader allows is, before a login, the larger of two limits: AUTH has one of its own (LIM-1, LIM-3). */
 bool poplin_turn_is_too_long(const poplin_session *session, bool response, poplin_slice line) {
+    const poplin_session_config *config = &session->config;
     poplin_parsed_command command;
     size_t size = line.size + 2;
 
-    if (size <= session->config.max_line || size > session->reader.limit || response)
+    if (response || size > session->reader.limit || (size <= config->max_line && size <= config->max_sasl_line))
         return size > session->reader.limit;
     (void)poplin_command_parse(line, &command);
-    return command.verb != POPLIN_AUTH; /* which alone may use what the reader allows before a login (LIM-1, LIM-3) */
+    return size > (command.verb == POPLIN_AUTH ? config->max_sasl_line : config->max_line);
 }
 
 void poplin_turn_act(poplin_session *session, int result, poplin_slice line) {
@@ -241,6 +264,7 @@ int poplin_turn_read(poplin_session *session) {
     session->lines++;
     if (result == POPLIN_OK && poplin_turn_is_too_long(session, response, line))
         result = POPLIN_ERR_LIMIT;
+    poplin_turn_trace_line(session, response, result, line);
     if (session->watched != NULL)
         poplin_turn_tell(session, result, line);
     else

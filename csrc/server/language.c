@@ -55,15 +55,19 @@ static bool take_text(poplin_slice *texts, poplin_slice *text, poplin_slice *tra
     return true;
 }
 
+/* Parts of letters and digits with a "-" between each two. */
 static bool is_tag(poplin_slice tag) {
+    size_t part = 0;
+
     for (size_t i = 0; i < tag.size; i++) {
         char c = tag.data[i];
         bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 
-        if (!letter && !(c >= '0' && c <= '9') && c != '-')
+        if (!letter && !(c >= '0' && c <= '9') && !(c == '-' && part > 0))
             return false;
+        part = c == '-' ? 0 : part + 1;
     }
-    return tag.size > 0 && tag.size <= TAG_MAX && !poplin_slice_equal_nocase(tag, own_tag);
+    return part > 0 && tag.size <= TAG_MAX && !poplin_slice_equal_nocase(tag, own_tag);
 }
 
 /* One line of a reply, or part of one. */
@@ -116,12 +120,15 @@ static bool find(poplin_slice languages, poplin_slice range, bool loosely, langu
     return found->tag.size == range.size && begins_with(found->tag, range);
 }
 
-/* As RFC 4647 section 3.4 looks it up, after what its section 3.3.1 lets pass: "de-AT-1996" finds "de-AT", or "de". */
+/*
+ * As RFC 4647 section 3.4 looks it up, after what its section 3.3.1 lets pass: "de-AT-1996" finds "de-AT", or "de". What is longer than
+ * any tag is not looked for, so that a range of five hundred parts is no more work than a short one.
+ */
 static bool choose(poplin_slice languages, poplin_slice range, language *found) {
     if (poplin_slice_equal(range, poplin_slice_of("*")))
         return take_language(&languages, found);
     while (range.size > 0) {
-        if (find(languages, range, false, found) || find(languages, range, true, found))
+        if (range.size <= TAG_MAX && (find(languages, range, false, found) || find(languages, range, true, found)))
             return true;
         while (range.size > 0 && range.data[--range.size] != '-')
             continue;

@@ -99,6 +99,7 @@ int poplin_turn_list_lines(poplin_session *session) {
             return POPLIN_END;
         }
     }
+    poplin_turn_trace_listing(session);
     poplin_turn_reply(session, ".");
     session->turn = TURN_READ;
     return POPLIN_END;

@@ -261,6 +261,8 @@ void poplin_turn_question_refused(poplin_session *session, int status, enum popl
 
 void poplin_turn_logged_in(poplin_session *session) {
     poplin_turn_forget_login(session);
+    session->login_delay = session->config.login_delay; /* unless the host says otherwise of this user */
+    session->expire = session->config.expire;
     poplin_turn_ask(session, POPLIN_SESSION_MAILDROP);
 }
 

@@ -125,12 +125,17 @@ struct poplin_session {
     unsigned bad_commands;
     unsigned failed_logins;
 
+    uint32_t login_delay; /* of the user: what CAPA tells in TRANSACTION */
+    uint32_t expire;
     poplin_mailbox mailbox;
     struct poplin_transfer transfer;
     struct poplin_owed owed;
     struct poplin_listing_work listing;
     size_t *indexes; /* what COMMIT names, so many: */
     size_t index_count;
+
+    poplin_teller *tell; /* NULL: nobody wants to know */
+    void *tell_context;
 
     enum poplin_outcome outcome;
     poplin_error error; /* status is POPLIN_OK: none is known */
@@ -194,6 +199,21 @@ void poplin_turn_carry_out(poplin_session *session);
 
 /* Whether a reply is whole now of which REPLIED has not told; it then has. */
 bool poplin_turn_has_replied(poplin_session *session);
+
+/* ---- trace.c: each does nothing where nobody wants to know ---- */
+
+/* A line was read; as poplin_turn_act. */
+void poplin_turn_trace_line(const poplin_session *session, bool response, int result, poplin_slice line);
+
+/* A line was written, or the terminator of several. */
+void poplin_turn_trace_reply(const poplin_session *session, poplin_slice line);
+
+/* Others were: a challenge; all lines of a LIST or UIDL. */
+void poplin_turn_trace_challenge(const poplin_session *session);
+void poplin_turn_trace_listing(const poplin_session *session);
+
+/* The message being sent, if there is one, is over; end says how, if it is not whole. */
+void poplin_turn_trace_message(const poplin_session *session, const char *end);
 
 /* ---- offer.c ---- */
 

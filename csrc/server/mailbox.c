@@ -1,5 +1,5 @@
 /*
- * server/mailbox.c - the snapshot of a maildrop, packed: 16 octets, three bits and the unique-id for each message.
+ * server/mailbox.c - the snapshot of a maildrop, packed: 16 octets, four bits and the unique-id for each message.
  */
 #include "server/mailbox.h"
 #include "wire/grammar.h"
@@ -17,7 +17,7 @@ enum { AHEAD = 16 };
 
 /* Makes room for so many messages in one piece. */
 static bool allocate(poplin_mailbox *mailbox, const poplin_listing *messages, size_t count) {
-    size_t table = count * sizeof *mailbox->messages, marks = count / 8 + 1, bits = 3 * marks, space = 0;
+    size_t table = count * sizeof *mailbox->messages, marks = count / 8 + 1, bits = 4 * marks, space = 0;
 
     for (size_t i = 0; i < count; i++) {
         size_t size = messages[i].unique_id.size;
@@ -33,6 +33,7 @@ static bool allocate(poplin_mailbox *mailbox, const poplin_listing *messages, si
         .marks = (unsigned char *)memory + table,
         .utf8 = (unsigned char *)memory + table + marks,
         .gone = (unsigned char *)memory + table + 2 * marks,
+        .fetched = (unsigned char *)memory + table + 3 * marks,
         .unique_ids = memory + table + bits,
     };
     memset(mailbox->marks, 0, bits);
@@ -213,12 +214,21 @@ void poplin_mailbox_measured(poplin_mailbox *mailbox, size_t index, uint64_t oct
     mailbox->unmeasured--;
 }
 
-size_t *poplin_mailbox_marked(const poplin_mailbox *mailbox, size_t *count) {
-    size_t *indexes = malloc((mailbox->marked + 1) * sizeof *indexes), seen = 0;
+void poplin_mailbox_fetch(poplin_mailbox *mailbox, size_t index) {
+    mailbox->fetched[index / 8] |= (unsigned char)(1u << index % 8);
+}
+
+static bool is_fetched(const poplin_mailbox *mailbox, size_t index) {
+    return (mailbox->fetched[index / 8] >> index % 8 & 1) != 0;
+}
+
+size_t *poplin_mailbox_leaving(const poplin_mailbox *mailbox, bool fetched_too, size_t *count) {
+    size_t most = fetched_too ? mailbox->count : mailbox->marked, seen = 0;
+    size_t *indexes = malloc((most + 1) * sizeof *indexes);
 
     *count = 0;
-    for (size_t i = 0; indexes != NULL && seen < mailbox->marked; i++) {
-        if (!poplin_mailbox_is_marked(mailbox, i))
+    for (size_t i = 0; indexes != NULL && i < mailbox->count && seen < most; i++) {
+        if (!poplin_mailbox_is_marked(mailbox, i) && !(fetched_too && is_fetched(mailbox, i)))
             continue;
         seen++;
         if (!poplin_mailbox_is_gone(mailbox, i))

@@ -15,9 +15,10 @@ typedef struct poplin_message {
 /* All zero is an empty one. messages is one allocation, in which the others lie too. */
 typedef struct poplin_mailbox {
     poplin_message *messages;
-    unsigned char *marks; /* one bit a message */
-    unsigned char *utf8;  /* the same: the header is not plain ASCII */
-    unsigned char *gone;  /* the same: somebody else has deleted it */
+    unsigned char *marks;   /* one bit a message */
+    unsigned char *utf8;    /* the same: the header is not plain ASCII */
+    unsigned char *gone;    /* the same: somebody else has deleted it */
+    unsigned char *fetched; /* the same: it was sent whole */
     char *unique_ids;
     size_t count;
     size_t marked;
@@ -51,10 +52,14 @@ size_t poplin_mailbox_next(const poplin_mailbox *mailbox, size_t index);
 /* Notes the size of a message of unknown size that is not marked. */
 void poplin_mailbox_measured(poplin_mailbox *mailbox, size_t index, uint64_t octets);
 
+/* Notes that a message was sent whole, which nothing takes back. */
+void poplin_mailbox_fetch(poplin_mailbox *mailbox, size_t index);
+
 /*
- * The indexes of the marked messages that are there, ascending, for the caller to free; *count may be 0. NULL: out of memory.
+ * The indexes of the marked messages that are there, or of the fetched ones as well, ascending, for the caller to free; *count
+ * may be 0. NULL: out of memory.
  */
-size_t *poplin_mailbox_marked(const poplin_mailbox *mailbox, size_t *count);
+size_t *poplin_mailbox_leaving(const poplin_mailbox *mailbox, bool fetched_too, size_t *count);
 
 bool poplin_mailbox_is_gone(const poplin_mailbox *mailbox, size_t index);
 

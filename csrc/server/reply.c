@@ -42,6 +42,7 @@ void poplin_turn_reply(poplin_session *session, const char *format, ...) {
     va_end(arguments);
     if (session->translated)
         size = translate(session, line, size);
+    poplin_turn_trace_reply(session, (poplin_slice){line, size});
     line[size] = '\r';
     line[size + 1] = '\n';
     poplin_buffer_grow(&session->output, size + 2);

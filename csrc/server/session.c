@@ -325,6 +325,10 @@ poplin_slice poplin_session_unique_id(const poplin_session *session, size_t inde
     return poplin_mailbox_unique_id(&session->mailbox, index);
 }
 
+bool poplin_session_is_marked(const poplin_session *session, size_t index) {
+    return index < session->mailbox.count && poplin_mailbox_is_marked(&session->mailbox, index);
+}
+
 int poplin_session_phase(const poplin_session *session) {
     return session->phase;
 }
@@ -333,6 +337,7 @@ int poplin_session_phase(const poplin_session *session) {
 
 void poplin_turn_end(poplin_session *session, enum poplin_outcome outcome, int status, const char *doing,
                      const char *reason) {
+    poplin_turn_trace_message(session, ", and no more");
     poplin_turn_release(session);
     session->turn = TURN_CLOSE;
     session->phase = 0;
@@ -444,6 +449,28 @@ int poplin_session_refuse_with(poplin_session *session, uint64_t question, enum 
     bool login = session->phase == POPLIN_AUTHORIZATION && code != POPLIN_CODE_UTF8;
 
     return refuse(session, question, poplin_code_status(code), system || login ? code : POPLIN_CODE_NONE, text);
+}
+
+/* Whether these may be a user's own, given what all were told before the login. */
+static bool are_kept_to(const poplin_session_config *config, const poplin_user_terms *terms) {
+    bool delay = config->login_delay_by_user ? terms->login_delay <= config->login_delay
+                                             : terms->login_delay == config->login_delay;
+    bool expire = config->expire_by_user ? terms->expire >= config->expire : terms->expire == config->expire;
+
+    return (!terms->own_login_delay || delay) &&
+           (!terms->own_expire || (expire && terms->expire <= POPLIN_EXPIRE_NEVER));
+}
+
+int poplin_session_terms(poplin_session *session, uint64_t question, const poplin_user_terms *terms) {
+    if (!is_asked(session, question, POPLIN_SESSION_MAILDROP))
+        return POPLIN_ERR_STATE;
+    if (!are_kept_to(&session->config, terms))
+        return POPLIN_ERR_LIMIT;
+    if (terms->own_login_delay)
+        session->login_delay = terms->login_delay;
+    if (terms->own_expire)
+        session->expire = terms->expire;
+    return POPLIN_OK;
 }
 
 int poplin_session_open(poplin_session *session, uint64_t question, const poplin_listing *messages, size_t count,

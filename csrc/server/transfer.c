@@ -102,9 +102,12 @@ int poplin_turn_send(poplin_session *session) {
         return POPLIN_END;
     }
     session->turn = TURN_READ;
+    poplin_turn_trace_message(session, "");
     poplin_turn_release(session);
     if (transfer->purpose != PURPOSE_TOP)
         compare_size(session, transfer->index, transfer->stuffer.octets);
+    if (transfer->purpose == PURPOSE_RETR)
+        poplin_mailbox_fetch(&session->mailbox, transfer->index);
     if (transfer->purpose == PURPOSE_MEASURE)
         poplin_turn_list_measured(session);
     return POPLIN_END;

@@ -128,6 +128,13 @@ static void note_marks(tapped *tap, const poplin_flight *flight) {
     }
 }
 
+static void implied(void *state, poplin_slice unique_id) {
+    tapped *tap = state;
+    poplin_kit_lock(tap->kit);
+    poplin_log_name(tap->log, &tap->log->marked, unique_id);
+    poplin_kit_unlock_changed(tap->kit);
+}
+
 /* ---- commands: under the lock ---- */
 
 /* The faults that take effect now; NULL: none. False: out of memory. */
@@ -413,6 +420,7 @@ const poplin_tap *poplin_testkit_tap(void) {
         .secured = secured,
         .command = command,
         .login = login,
+        .implied = implied,
         .reply = reply,
         .ended = ended,
         .next = next,

@@ -29,7 +29,9 @@ local FIELDS = {
     local words = rawget(self, "IMPLEMENTATION")
     return words and table.concat(words, " ")
   end,
-  utf8_user = function(self) return ((rawget(self, "UTF8") or {})[1] or ""):upper() == "USER" end,
+  utf8_user = function(self)
+    return (" " .. table.concat(rawget(self, "UTF8") or {}, " "):upper() .. " "):find(" USER ", 1, true) ~= nil
+  end,
 }
 for _, name in ipairs { "user", "stls", "top", "uidl", "pipelining", "utf8", "lang" } do
   FIELDS[name] = function(self) return rawget(self, name:upper()) ~= nil end
@@ -47,7 +49,7 @@ function capabilities.of(announced)
   local self = {}
   for name, parameters in pairs(announced) do
     local words = {}
-    for word in parameters:gmatch("%S+") do
+    for word in parameters:gmatch("[^ ]+") do
       table.insert(words, word)
     end
     self[name] = words

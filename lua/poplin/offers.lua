@@ -25,30 +25,44 @@ local function lock_of(who, options)
   return lock
 end
 
-local function days_of(who, expire)
+--- Days for which mail stays, or "never", as the core takes them; nil: it is neither.
+function offers.days(expire)
   if expire == "never" then
     return core.EXPIRE_NEVER
-  elseif math.type(expire) ~= "integer" or expire < 0 or expire >= core.EXPIRE_NEVER then
-    misuse.error("%s: expire must be a whole number of days or 'never', not %s", who, tostring(expire))
   end
-  return expire
+  return math.type(expire) == "integer" and expire >= 0 and expire < core.EXPIRE_NEVER and expire or nil
+end
+
+local function days_of(who, expire)
+  return offers.days(expire)
+    or misuse.error("%s: expire must be a whole number of days or 'never', not %s", who, tostring(expire))
+end
+
+local function complain_of_languages(who)
+  misuse.error("%s: languages is an array of { tag = s, description = s, texts = { [english] = translation } }", who)
 end
 
 local function line_of(who, words)
   if type(words) ~= "string" or words:find("%c") then
-    misuse.error("%s: languages is an array of { tag = s, description = s, texts = { [english] = translation } }", who)
+    complain_of_languages(who)
   end
   return words
 end
 
 -- The catalogue as the core reads it: a line for each language, and one for each of its texts below it.
 local function catalogue_of(who, languages)
+  if type(languages) ~= "table" or (#languages == 0 and next(languages) ~= nil) then
+    complain_of_languages(who)
+  end
   local lines = {}
-  for _, language in ipairs(type(languages) == "table" and languages or { false }) do
+  for _, language in ipairs(languages) do
     local of = type(language) == "table" and language or {}
-    local tag, description = line_of(who, of.tag), line_of(who, of.description or "")
+    local tag, description, texts = line_of(who, of.tag), line_of(who, of.description or ""), of.texts or {}
+    if tag:find(" ", 1, true) or type(texts) ~= "table" then -- behind a space the core reads the description
+      complain_of_languages(who)
+    end
     table.insert(lines, (description ~= "" and tag .. " " .. description or tag) .. "\n")
-    for text, translation in pairs(of.texts or {}) do
+    for text, translation in pairs(texts) do
       table.insert(lines, "\t" .. line_of(who, text) .. "\t" .. line_of(who, translation) .. "\n")
     end
   end
@@ -56,6 +70,9 @@ local function catalogue_of(who, languages)
 end
 
 local function add_limits(of, who, limits, milliseconds)
+  if type(limits) ~= "table" then
+    misuse.error("%s: limits must be a table, not %s", who, type(limits))
+  end
   for name, value in pairs(limits) do
     local known = LIMITS[name]
     if not known then
@@ -64,6 +81,9 @@ local function add_limits(of, who, limits, milliseconds)
       of[name] = value
     else
       of[known] = milliseconds(who .. ": " .. name, value)
+      if of[known] == 0 then
+        misuse.error("%s: %s must be more than 0 seconds", who, name)
+      end
     end
   end
 end

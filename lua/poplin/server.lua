@@ -6,6 +6,7 @@
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
+local offers = require "poplin.offers"
 local settings = require "poplin.settings"
 local task = require "poplin.task"
 
@@ -195,6 +196,18 @@ end
 
 -- ---- the handlers of a maildrop's jobs: each in a task ----
 
+-- What is the user's own, where the server says that users differ: login_delay, expire; nil: the server's holds.
+local function own_terms(self, maildrop)
+  local login_delay = self._login_delay_by_user and maildrop.login_delay or nil
+  local expire = self._expire_by_user and maildrop.expire or nil
+  if expire == nil then
+    return login_delay, nil
+  end
+  return login_delay,
+    offers.days(expire) or error("the maildrop's expire must be a whole number of days or 'never'", 0)
+end
+
+-- A second value beside a maildrop is what its owner should know, unless it is what refuses where there is none.
 function handlers.maildrop(self, drop, request, user)
   local maildrop, reason, text = self._backend:maildrop(user)
   if not maildrop then
@@ -202,6 +215,9 @@ function handlers.maildrop(self, drop, request, user)
     return
   end
   drop.maildrop = maildrop
+  if reason ~= nil and not REFUSALS[reason] then
+    note(self, reason, "maildrop")
+  end
   local list
   list, reason, text = maildrop:list()
   if not list then
@@ -210,7 +226,7 @@ function handlers.maildrop(self, drop, request, user)
   elseif type(list) ~= "table" then
     error("list must return an array of { unique-id, octets or nil }, not a " .. type(list), 0)
   end
-  drop.taken = self._core:open(request, drop.id, list)
+  drop.taken = self._core:open(request, drop.id, list, own_terms(self, maildrop))
 end
 
 -- A source of pieces: what a generic for takes.
@@ -331,6 +347,7 @@ function Server.open(who, of, backend, kit, memory)
   end
   local self = setmetatable({
     _core = server, _backend = backend, _drops = {}, _last_id = 0,
+    _expire_by_user = of.expire_by_user, _login_delay_by_user = of.login_delay_by_user,
     errors = {}, path = of.path, port = server:port(),
   }, Server)
   self.url = settings.url(of, self.port)

@@ -10,7 +10,7 @@ local settings = {}
 local PASSED_ON = {
   "host", "port", "path", "greeting", "max_sessions", "allow_cleartext", "loopback_protected", "cert_file",
   "key_file", "cert_pem", "key_pem", "staple", "client_ca_file", "client_ca_pem", "name", "iterations", "pepper",
-  "login_delay", "key_log", "utf8",
+  "login_delay", "key_log", "utf8", "expire_by_user", "login_delay_by_user",
 }
 
 local MISUSES = { unsupported = true, state = true, limit = true } -- kinds of errors that tell of settings
@@ -87,6 +87,9 @@ function settings.of(who, options)
     if options[option] ~= nil then
       of[setting] = settings.milliseconds(who .. ": " .. option, options[option])
     end
+  end
+  if of.inactivity_ms == 0 then
+    misuse.error("%s: inactivity must be more than 0 seconds", who)
   end
   return of
 end

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class Capabilities(dict[str, tuple[str, ...]]):
     """
     A server's capabilities: each name, in upper case, with its parameters. What is often asked for has a property.
+
+    >>> pop.capabilities["SASL"], pop.capabilities.pipelining
+    (('PLAIN',), True)
+    >>> "UTF8" in pop.capabilities
+    False
     """
+
+    @classmethod
+    def told(cls, capabilities: Iterable[tuple[str, str]]) -> Capabilities:
+        """From names, each with its parameters in one string; all of them where the name stands twice."""
+        self = cls()
+        for name, parameters in capabilities:
+            self[name] = self.get(name, ()) + tuple(word for word in parameters.split(" ") if word)
+        return self
 
     @property
     def login_delay(self) -> int | None:

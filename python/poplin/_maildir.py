@@ -5,13 +5,16 @@ from __future__ import annotations
 import builtins
 import os
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from poplin import _core
+from poplin._alone import Alone
+from poplin._errors import Error
+from poplin._offers import days_of
 
 
-class Maildir:
-    """
+class Maildir(Alone):
+    r"""
     A Maildir as a maildrop for one session, for a backend's `maildrop` to return:
 
         def maildrop(self, user):
@@ -24,10 +27,36 @@ class Maildir:
 
     Its methods are called one after the other. The user's name becomes part of a path here: so let nobody log in whose
     name could lead elsewhere.
+
+    >>> maildrop = poplin.Maildir(folder / "alice")
+    >>> [(uid, _)] = maildrop.list()
+    >>> with maildrop.retr(uid) as file:
+    ...     file.read()
+    b'Subject: one\n\nhello\n'
+    >>> maildrop.close()
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """NetworkError (an OSError): there is no such Maildir, or it cannot be read; it says which and why."""
+    _alone = "holds the folders of one session open"
+
+    def __init__(self, path: str | os.PathLike[str], *, expire: int | Literal["never"] | None = None) -> None:
+        """
+        expire: days after which a message is removed, before this session sees anything: its file was modified so long
+            ago. 0, "never" and None remove nothing so. It does not announce anything: see `Server`'s expire=, and
+            expire_by_user=, with which this one is the user's own.
+
+        NetworkError (an OSError): there is no such Maildir, or it cannot be read; it says which and why. Where an old
+        message cannot be removed it stays, and `failure` says why; a server adds that to its `errors`.
+        """
+        self.expire = expire
+        """As it was given."""
+        self._path = path
+        self.failure: Error | None = None
+        """What kept an old message from being removed; None: nothing."""
+        if expire is not None:
+            try:
+                _core.Maildir.expire(path, days_of(expire))
+            except Error as failure:
+                self.failure = failure
         self._core = _core.Maildir(path)
 
     def list(self) -> builtins.list[tuple[str, None]]:
@@ -44,6 +73,9 @@ class Maildir:
         NetworkError: one could not be deleted; the others are. ValueError as for `retr`: nothing was.
         """
         self._core.remove(list(uids))
+
+    def __repr__(self) -> str:
+        return f"<poplin.Maildir {os.fsdecode(self._path)!r}>"
 
     def close(self) -> None:
         """Lets go of the folders; of no use afterwards. Closing twice is peaceful."""

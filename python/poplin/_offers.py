@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from poplin import _core
-from poplin._connect import milliseconds
+from poplin._connecting import milliseconds
 
 Lock = Literal["exclusive", "snapshot", "none"]
 
@@ -17,8 +17,21 @@ behind the English one. A number in a text is written {}. The first is for who h
 """
 
 
+SECONDS = ("handshake", "stall")
+"""The limits that are times."""
+
+
 class ServerLimits(TypedDict, total=False):
-    """What a client may do to a server, at most; each key may be left out."""
+    """
+    What a client may do to a server, at most; each key may be left out.
+
+    >>> limits: poplin.ServerLimits = {"max_messages": 1, "stall": 30.0}
+    >>> with poplin.testing.Server(users={"alice": "secret"}, limits=limits) as small:
+    ...     uids = [small.deliver("alice", b"Subject: hi") for _ in range(2)]
+    ...     poplin.connect(small.url, user="alice", password="secret")
+    Traceback (most recent call last):
+    poplin.Temporary: ...
+    """
 
     max_line: int
     """Octets of a command."""
@@ -53,6 +66,8 @@ def offer_settings(
     utf8: bool,
     languages: Languages | None,
     expire: int | Literal["never"] | None,
+    expire_by_user: bool,
+    login_delay_by_user: bool,
     limits: ServerLimits | None,
 ) -> dict[str, object]:
     """A server's options as the core takes them. TypeError, ValueError: they make no sense."""
@@ -64,7 +79,8 @@ def offer_settings(
     if languages is not None:
         settings["languages"] = _catalogue(languages)
     if expire is not None:
-        settings["expire"] = _core.EXPIRE_NEVER if expire == "never" else _days(expire)
+        settings["expire"] = days_of(expire)
+    settings |= {"expire_by_user": expire_by_user, "login_delay_by_user": login_delay_by_user}
     return settings | _limits(limits or {})
 
 
@@ -79,7 +95,10 @@ def _lock(exclusive: bool, lock: Lock | None) -> int:
     return locks[lock]
 
 
-def _days(expire: object) -> int:
+def days_of(expire: object) -> int:
+    """Days for which mail stays, or "never", as the core takes them. TypeError, ValueError: it is neither."""
+    if expire == "never":
+        return _core.EXPIRE_NEVER
     if isinstance(expire, bool) or not isinstance(expire, int):
         raise TypeError(f"expire must be a number of days or 'never', not {expire!r}")
     if not 0 <= expire < _core.EXPIRE_NEVER:
@@ -87,25 +106,37 @@ def _days(expire: object) -> int:
     return expire
 
 
-def _catalogue(languages: Languages) -> str:
+def _catalogue(languages: object) -> str:
     """The catalogue as the core reads it: a line for each language, and one for each of its texts below it."""
-    lines: list[str] = []
-    for tag, (description, texts) in languages.items():
-        entries = [f"\t{text}\t{translation}" for text, translation in texts.items()]
-        for words in (tag, description, *texts, *texts.values()):
-            if not words.isprintable():
-                raise ValueError(f"languages: {words!r} is not one line of text")
-        lines += [f"{tag} {description}" if description else tag, *entries]
+    if not isinstance(languages, Mapping):
+        raise TypeError(f"languages must be a dict of tags, not {type(languages).__name__}")
+    lines = [line for tag, language in languages.items() for line in _language(tag, language)]
     return "".join(f"{line}\n" for line in lines)
 
 
+def _language(tag: object, language: object) -> list[str]:
+    if not isinstance(language, Sequence) or len(language) != 2 or not isinstance(language[1], Mapping):
+        raise TypeError(f"languages: {tag!r} needs a name and texts, ('Deutsch', {{'bye': 'tschüß'}}) for 'de'")
+    description, texts = language
+    for words in (tag, description, *texts, *texts.values()):
+        if not isinstance(words, str):
+            raise TypeError(f"languages: {words!r} is not a str")
+        if not words.isprintable():
+            raise ValueError(f"languages: {words!r} is not one line of text")
+    if " " in str(tag):  # where the core reads the language's name
+        raise ValueError(f"languages: {tag!r} is no language tag, as 'de' and 'de-AT' are")
+    return [f"{tag} {description}" if description else str(tag), *(f"\t{text}\t{texts[text]}" for text in texts)]
+
+
 def _limits(limits: ServerLimits) -> dict[str, object]:
+    if not isinstance(limits, Mapping):
+        raise TypeError(f"limits must be a dict, not {type(limits).__name__}")
     known = ServerLimits.__annotations__
     settings: dict[str, object] = {}
     for name, value in limits.items():
         if name not in known:
             raise TypeError(f"unknown limit: {name!r}; there are {', '.join(known)}")
-        if name not in ("handshake", "stall"):
+        if name not in SECONDS:
             settings[name] = value
     for name, seconds in {"handshake": limits.get("handshake"), "stall": limits.get("stall")}.items():
         if seconds is not None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import poplin
 from poplin import testing
 from poplin._command import Problem
-from poplin._connect import TLS
+from poplin._connecting import TLS
+from poplin._offers import Languages, ServerLimits
 from poplin._serve_log import Log, Stop, Terminal, counted
 
 PASSWORD_VARIABLE = "POPLIN_PASSWORD"
@@ -94,14 +97,41 @@ def _listen(options: argparse.Namespace, users: dict[str, str]) -> testing.Serve
             auth=options.auth,
             failed_login_delay=options.failed_login_delay,
             login_delay=options.login_delay,
+            lock=options.lock,
+            lock_wait=options.lock_wait,
+            utf8=options.utf8,
+            languages=_languages(options),
+            expire=options.expire,
+            max_sessions=options.max_sessions,
+            limits=_limits(options),
             client_ca_file=options.client_ca_file,
         )
     except poplin.CertificateError as error:
         raise Problem(os.EX_DATAERR, str(error)) from error
     except poplin.NetworkError as error:
         raise Problem(os.EX_UNAVAILABLE, str(error)) from error
-    except (ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Problem(os.EX_USAGE, str(error)) from error
+
+
+def _limits(options: argparse.Namespace) -> ServerLimits:
+    limits: dict[str, float] = {}
+    for name, value in options.limit:
+        if name in limits:
+            raise Problem(os.EX_USAGE, f"--limit {name} is given twice")
+        limits[name] = value
+    return cast(ServerLimits, limits)
+
+
+def _languages(options: argparse.Namespace) -> Languages | None:
+    """What the file says; whether it makes sense is the server's to say."""
+    if options.languages is None:
+        return None
+    try:
+        languages: Languages = json.loads(_read(options.languages))
+    except (ValueError, RecursionError) as error:
+        raise Problem(os.EX_DATAERR, f"{options.languages}: this is no JSON: {error}") from error
+    return languages
 
 
 def _tls(options: argparse.Namespace) -> TLS:

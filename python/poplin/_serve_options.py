@@ -6,9 +6,10 @@ import argparse
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from poplin import _core, _serve, testing
+from poplin._offers import SECONDS, ServerLimits
 
 DESCRIPTION = """\
 Serve mail to any POP3 client, as a test server: it can misbehave on demand, and it shows what is said. The mail is read
@@ -46,6 +47,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     _add_mail(parser.add_argument_group("mail"))
     _add_connection(parser.add_argument_group("connection"))
     _add_logins(parser.add_argument_group("logins"))
+    _add_offers(parser.add_argument_group("offers and limits"))
     _add_misbehaviour(parser.add_argument_group("misbehaviour; each as often as wanted"))
     _add_telling(parser.add_argument_group("telling"))
 
@@ -137,6 +139,46 @@ def _add_logins(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_offers(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--lock",
+        choices=["exclusive", "snapshot", "none"],
+        default="exclusive",
+        help="exclusive: one session at a time for a user; snapshot: any number, each with the messages that were "
+        "there when it began; none: any number (default: %(default)s)",
+    )
+    group.add_argument(
+        "--lock-wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="for which a login waits for the session before it (default: none, it is refused)",
+    )
+    group.add_argument("--utf8", action="store_true", help="offer UTF8, and names and passwords in UTF-8")
+    group.add_argument(
+        "--languages",
+        type=Path,
+        metavar="FILE",
+        help='offer LANG; JSON, UTF-8: {"de": ["Deutsch", {"bye": "servus", "{} messages": "{} Nachrichten"}]}',
+    )
+    group.add_argument(
+        "--expire",
+        type=_expire,
+        metavar="DAYS",
+        help="days for which mail stays, announced to clients; 0: until it was fetched; never: for ever",
+    )
+    group.add_argument("--max-sessions", type=int, metavar="NUMBER", help="more at once are turned away")
+    group.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        type=_limit,
+        metavar="NAME=VALUE",
+        help=f"what a client may do at most, as often as wanted: {', '.join(ServerLimits.__annotations__)}, the last "
+        "two in seconds",
+    )
+
+
 def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
     tables: dict[str, tuple[Mapping[str, str], str]] = {
         "faults": ({name: meaning for name, (_, meaning) in _core.FAULT_SETTINGS.items()}, "the settings of faults"),
@@ -196,3 +238,22 @@ def _mail(text: str) -> tuple[str, Path]:
     if not name or not path:
         raise argparse.ArgumentTypeError("NAME=PATH is wanted")
     return name, Path(path)
+
+
+def _expire(text: str) -> int | Literal["never"]:
+    if text == "never":
+        return "never"
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"a number of days is wanted, or never, not {text}")
+    return int(text)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    known = ServerLimits.__annotations__
+    if name not in known:
+        raise argparse.ArgumentTypeError(f"NAME=VALUE is wanted, with {', '.join(known)} as NAME, not {text}")
+    try:
+        return name, float(value) if name in SECONDS else int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{name} is a number, not {value or 'nothing'}") from None

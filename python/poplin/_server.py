@@ -6,30 +6,32 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Generic, Literal, Self, TypeVar
 
 from poplin import _core
+from poplin._alone import Alone
 from poplin._backend import Backend
-from poplin._connect import TLS
+from poplin._connecting import TLS
 from poplin._listening import Address, core_settings, tls_mode
 from poplin._logins import ITERATIONS, asks_of, client_ca_settings, login_settings
 from poplin._offers import Languages, Lock, ServerLimits, offer_settings
-from poplin._serving import Serving
+from poplin._serving import BaseServing, Serving
 from poplin._tls import AnyPath, further_certificates
 
+B = TypeVar("B")
+S = TypeVar("S", bound=BaseServing)
 
-class Server:
-    """
-    A POP3 server whose mailboxes are a script's own objects: see `poplin.Backend` and `poplin.Maildrop` for theirs.
 
-    It listens from its construction on, so `port` and `url` are known at once; `start`, or entering the context, begins
-    to serve, on a thread that calls the backend. `stop`, or leaving the context, ends it: open sessions are closed
-    and delete nothing. A forgotten server is stopped at exit.
-    """
+class BaseServer(Alone, Generic[B, S]):
+    """What a server is, whoever drives it."""
+
+    _alone = "listens and serves"
+
+    _serving: S
 
     def __init__(
         self,
-        backend: Backend,
+        backend: B,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -59,6 +61,8 @@ class Server:
         failed_login_delay: float = 1.0,
         login_delay: int = 0,
         expire: int | Literal["never"] | None = None,
+        expire_by_user: bool = False,
+        login_delay_by_user: bool = False,
         utf8: bool = False,
         languages: Languages | None = None,
         limits: ServerLimits | None = None,
@@ -96,8 +100,12 @@ class Server:
             as that of a known one does. Without it one is made up, and lasts as long as this server.
         failed_login_delay: seconds before a failed login is told; they grow with each that fails. 0: none.
         login_delay: seconds that a user has to wait between two logins, announced and enforced. 0: none.
-        expire: days for which mail stays at least, or "never" for mail that stays for ever, announced to clients; it is
-            the maildrop that keeps or deletes. Where users differ it is the smallest number. None: no word of it.
+        expire: days for which mail stays at least, or "never" for mail that stays for ever, announced to clients. 0:
+            what a client has fetched by RETR is deleted at its QUIT, as if it had been marked. With more it is the
+            maildrop that keeps or deletes: `Maildir` takes an expire= too. None: no word of it.
+        expire_by_user, login_delay_by_user: users differ: a maildrop's attribute `expire` or `login_delay`, where it
+            has one that is not None, is the user's own, announced after the login. Before it clients are told the
+            server's, and that users differ; so that has to be the smallest expire, the largest login_delay of all.
         utf8: offer UTF8 (RFC 6856), and names and passwords in UTF-8. A message that `list` gives as (unique-id,
             octets, True) is then refused to clients that have not sent UTF8, as most never do.
         languages: of the replies, besides English (RFC 6856): {"de": ("Deutsch", {"{} messages": "{} Nachrichten"})}.
@@ -131,6 +139,8 @@ class Server:
             utf8=utf8,
             languages=languages,
             expire=expire,
+            expire_by_user=expire_by_user,
+            login_delay_by_user=login_delay_by_user,
             limits=limits,
         )
         settings = (
@@ -148,9 +158,18 @@ class Server:
                 loopback_protected=loopback_protected,
             )
         )
-        core = _core.Server(settings, credentials, None)
-        self._serving = Serving(core, backend, workers, on_error)
+        core = _core.Server(settings, credentials, None, self._loop())
+        self._serving = self._make_serving(core, backend, workers, on_error)
         self._address = Address(host, core.port(), path, mode)
+
+    def _loop(self) -> _core.Loop | None:
+        """What it lives on; None: a loop of its own."""
+        return None
+
+    def _make_serving(
+        self, core: _core.Server, backend: B, workers: int, on_error: Callable[[BaseException], object] | None
+    ) -> S:
+        raise NotImplementedError
 
     # ---- what is known of it ----
 
@@ -182,7 +201,34 @@ class Server:
         """
         return self._serving.errors
 
-    # ---- beginning and ending ----
+    def __repr__(self) -> str:
+        kind = f"{type(self).__module__}.{type(self).__qualname__}".replace("._server", "")
+        return f"<{kind} {self._address}, {self._serving.state}>"
+
+
+class Server(BaseServer[Backend, Serving]):
+    """
+    A POP3 server whose mailboxes are a script's own objects: see `poplin.Backend` and `poplin.Maildrop` for theirs.
+
+    It listens from its construction on, so `port` and `url` are known at once; `start`, or entering the context, begins
+    to serve, on a thread that calls the backend. `stop`, or leaving the context, ends it: open sessions are closed
+    and delete nothing. A forgotten server is stopped at exit.
+
+    >>> class Users:
+    ...     def password(self, user):
+    ...         return {"alice": "secret"}.get(user)
+    ...     def maildrop(self, user):
+    ...         return poplin.Maildir(folder / user)
+    >>> with poplin.Server(Users()) as server:
+    ...     with poplin.connect(server.url, user="alice", password="secret") as pop:
+    ...         print(pop.stat())
+    Stat(count=1, octets=23)
+    """
+
+    def _make_serving(
+        self, core: _core.Server, backend: Backend, workers: int, on_error: Callable[[BaseException], object] | None
+    ) -> Serving:
+        return Serving(core, backend, workers, on_error)
 
     def start(self) -> None:
         """Serve, on a thread of its own. StateError: it was started or stopped before."""
@@ -201,9 +247,6 @@ class Server:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
-
-    def __repr__(self) -> str:
-        return f"<poplin.Server {self._address}, {self._serving.state}>"
 
 
 def _identity(

@@ -219,7 +219,7 @@ static inline void scripted_closed(void *state) {
 static inline const poplin_tap *scripted_tap(void) {
     static const poplin_tap tap = {
         scripted_opened, scripted_secured, scripted_command, scripted_login,  scripted_reply,
-        scripted_ended,  scripted_next,    scripted_sent,    scripted_closed,
+        scripted_ended,  scripted_next,    scripted_sent,    scripted_closed, NULL,
     };
     return &tap;
 }

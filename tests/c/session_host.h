@@ -36,6 +36,8 @@ struct host {
     bool holds_delays;             /* leaves each DELAY open */
     int check_status;              /* POPLIN_OK, or what CHECK, SECRET and TOKEN are refused with */
     int maildrop_status;           /* the same for MAILDROP */
+    poplin_user_terms terms;       /* told before the maildrop is given, */
+    int terms_status;              /* which is answered with this */
     int commit_status;             /* the same for COMMIT */
     int unreadable;                /* what a message that cannot be read is refused with; 0: TEMPORARY */
     const char *words;             /* told with a refusal */
@@ -123,6 +125,7 @@ static inline void open_maildrop(struct host *host, uint64_t question) {
     poplin_listing listings[16];
 
     assert_true(host->count <= COUNT_OF(listings));
+    assert_int_equal(poplin_session_terms(host->session, question, &host->terms), host->terms_status);
     for (size_t i = 0; i < host->count; i++) {
         const struct host_message *message = &host->messages[i];
 

@@ -12,11 +12,11 @@ static void test_a_user_waits_from_the_last_login_on(void **state) {
     poplin_logins logins = {.delay = 60};
     (void)state;
     assert_int_equal(poplin_logins_wait(&logins, SLICE("alice"), 1000), 0);
-    poplin_logins_note(&logins, SLICE("alice"), 1000);
+    poplin_logins_note(&logins, SLICE("alice"), logins.delay, 1000);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("alice"), 1000), 60);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("alice"), 1059), 1);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("alice"), 1060), 0);
-    poplin_logins_note(&logins, SLICE("alice"), 1060);
+    poplin_logins_note(&logins, SLICE("alice"), logins.delay, 1060);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("alice"), 1061), 59);
     poplin_logins_free(&logins);
 }
@@ -24,8 +24,8 @@ static void test_a_user_waits_from_the_last_login_on(void **state) {
 static void test_names_are_octets(void **state) {
     poplin_logins logins = {.delay = 60};
     (void)state;
-    poplin_logins_note(&logins, SLICE("a\0b"), 0);
-    poplin_logins_note(&logins, SLICE(""), 0);
+    poplin_logins_note(&logins, SLICE("a\0b"), logins.delay, 0);
+    poplin_logins_note(&logins, SLICE(""), logins.delay, 0);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("a\0b"), 0), 60);
     assert_int_equal(poplin_logins_wait(&logins, SLICE(""), 0), 60);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("a"), 0), 0);
@@ -38,12 +38,12 @@ static void test_names_are_octets(void **state) {
 static void test_a_second_login_moves_the_first(void **state) {
     poplin_logins logins = {.delay = 60};
     (void)state;
-    poplin_logins_note(&logins, SLICE("alice"), 0);
-    poplin_logins_note(&logins, SLICE("bob"), 10);
-    poplin_logins_note(&logins, SLICE("carol"), 20);
-    poplin_logins_note(&logins, SLICE("bob"), 30);
-    poplin_logins_note(&logins, SLICE("alice"), 40);
-    poplin_logins_note(&logins, SLICE("alice"), 50);
+    poplin_logins_note(&logins, SLICE("alice"), logins.delay, 0);
+    poplin_logins_note(&logins, SLICE("bob"), logins.delay, 10);
+    poplin_logins_note(&logins, SLICE("carol"), logins.delay, 20);
+    poplin_logins_note(&logins, SLICE("bob"), logins.delay, 30);
+    poplin_logins_note(&logins, SLICE("alice"), logins.delay, 40);
+    poplin_logins_note(&logins, SLICE("alice"), logins.delay, 50);
     assert_int_equal(logins.names.count, 3);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("carol"), 80), 0);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("bob"), 80), 10);
@@ -61,7 +61,7 @@ static void test_who_may_come_again_is_forgotten(void **state) {
     for (uint64_t i = 0; i < 10000; i++) {
         char name[32];
         int size = snprintf(name, sizeof name, "user-%llu", (unsigned long long)i);
-        poplin_logins_note(&logins, (poplin_slice){name, (size_t)size}, i);
+        poplin_logins_note(&logins, (poplin_slice){name, (size_t)size}, logins.delay, i);
         assert_true(logins.names.count <= 100);
     }
     assert_int_equal(logins.names.count, 100);
@@ -75,7 +75,7 @@ static void test_who_may_come_again_is_forgotten(void **state) {
 static void test_without_a_delay_nobody_is_kept(void **state) {
     poplin_logins logins = {0};
     (void)state;
-    poplin_logins_note(&logins, SLICE("alice"), 5);
+    poplin_logins_note(&logins, SLICE("alice"), logins.delay, 5);
     assert_int_equal(logins.names.count, 0);
     assert_int_equal(poplin_logins_wait(&logins, SLICE("alice"), 5), 0);
     poplin_logins_free(&logins);

@@ -98,6 +98,19 @@ static void test_a_backend_without_the_function(void **state) {
     }
 }
 
+/* holds: POP-EXP-1 S, POP-DLY-1 S */
+static void test_users_that_differ_from_nothing(void **state) {
+    struct served *served = *state;
+    static const poplin_backend backend = {.check = check};
+    served->config.session.expire_by_user = true;
+    expect_none(served, &backend, POPLIN_ERR_STATE, "expire_by_user goes with expire,");
+    served->config.session.expire = 0;
+    served->config.session.login_delay_by_user = true;
+    expect_none(served, &backend, POPLIN_ERR_STATE, "login_delay_by_user goes with login_delay,");
+    served->config.session.login_delay = 1;
+    served_start(served, &backend, NULL);
+}
+
 static void test_an_unknown_mechanism_is_told_with_those_known(void **state) {
     struct served *served = *state;
     static const poplin_backend backend = {.check = check};
@@ -169,6 +182,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_the_backends_functions_say_what_is_offered),
         SERVED_TEST(test_a_server_that_lets_nobody_in),
+        SERVED_TEST(test_users_that_differ_from_nothing),
         SERVED_TEST(test_a_backend_without_the_function),
         SERVED_TEST(test_an_unknown_mechanism_is_told_with_those_known),
         SERVED_TEST(test_a_name_that_is_no_host_name),

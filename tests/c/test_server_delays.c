@@ -467,6 +467,56 @@ static void test_a_login_without_a_maildrop_is_none(void **state) {
     raw_close(&raw);
 }
 
+/* ---- and by user ---- */
+
+/* A session that was let in with this delay of the user's own, and is over. */
+static void log_in_with(struct served *served, uint32_t login_delay, const char *reply) {
+    const poplin_user_terms terms = {.own_login_delay = true, .login_delay = login_delay};
+    struct raw raw;
+    int maildrop;
+    dial(served, &raw);
+    raw_say(&raw, "USER alice\r\nPASS secret\r\n");
+    raw_expect(&raw, "+OK");
+    poplin_request check = served_question(served, POPLIN_QUESTION_CHECK);
+    assert_int_equal(poplin_server_terms(served->server, check, &terms), POPLIN_ERR_STATE);
+    (void)poplin_server_accept(served->server, check);
+    poplin_request open = served_question(served, POPLIN_QUESTION_MAILDROP);
+    assert_int_equal(poplin_server_terms(served->server, open, &terms),
+                     login_delay <= 60 ? POPLIN_OK : POPLIN_ERR_LIMIT);
+    assert_int_equal(poplin_server_open(served->server, open, &maildrop, NULL, 0), POPLIN_OK);
+    assert_int_equal(poplin_server_terms(served->server, open, &terms), POPLIN_ERR_STATE);
+    raw_expect(&raw, reply);
+    raw_close(&raw);
+    served_expect_close(served, &maildrop, POPLIN_DROPPED);
+}
+
+/* holds: POP-DLY-1 S, POP-RESP-5 S */
+static void test_a_users_own_delay_is_enforced(void **state) {
+    static const struct {
+        uint32_t own;
+        uint64_t seconds;
+    } rows[] = {{10, 10}, {60, 60}, {0, 0}, {61, 60}};
+    struct served *served = *state;
+    struct raw raw;
+    served->config.session.login_delay = 60;
+    served->config.session.login_delay_by_user = true;
+    served_by_questions(served);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        log_in_with(served, rows[i].own, "+OK");
+        if (rows[i].seconds == 0)
+            continue;
+        pass(served, rows[i].seconds * 1000 - 1);
+        dial(served, &raw);
+        raw_say(&raw, "USER alice\r\nPASS secret\r\n");
+        raw_expect(&raw, "+OK");
+        (void)poplin_server_accept(served->server, served_question(served, POPLIN_QUESTION_CHECK));
+        raw_expect(&raw, "-ERR [LOGIN-DELAY] wait 1 s");
+        raw_close(&raw);
+        served_until_sessions(served, 0);
+        pass(served, 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_each_failure_is_told_later_than_the_last),
@@ -488,6 +538,7 @@ int main(void) {
         SERVED_TEST(test_who_comes_too_early_is_told_to_wait),
         SERVED_TEST(test_the_delay_is_announced),
         SERVED_TEST(test_a_login_without_a_maildrop_is_none),
+        SERVED_TEST(test_a_users_own_delay_is_enforced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

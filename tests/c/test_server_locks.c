@@ -74,6 +74,54 @@ static void test_who_waits_too_long_is_told_in_use(void **state) {
     leave(&second);
 }
 
+/*
+ * Two that wait do not come in right behind each other where a delay is announced; nor does the second one keep the lock.
+ * holds: POP-RESP-5 S
+ */
+static void test_a_wait_does_not_undo_the_login_delay(void **state) {
+    struct served *served = *state;
+    struct raw first, second, third;
+    served->config.lock_wait_ms = 100000;
+    served->config.session.login_delay = 60;
+    served_from_memory(served, 1);
+    served_login(served, &first);
+    pass(served, 60000);
+    ask_to_enter(served, &second);
+    ask_to_enter(served, &third);
+    leave(&first);
+    raw_expect(&second, "+OK 1 messages");
+    pass(served, 10000);
+    leave(&second);
+    raw_expect(&third, "-ERR [LOGIN-DELAY] wait 50 s");
+    pass(served, 50000);
+    raw_say(&third, LOGIN);
+    raw_expect(&third, "+OK send PASS");
+    raw_expect(&third, "+OK 1 messages");
+    leave(&third);
+}
+
+/*
+ * A session that is dead but for its connection keeps the lock until its time is over, and no longer.
+ * holds: T-LCK-1 S
+ */
+static void test_the_lock_of_who_is_timed_out_goes_to_the_next(void **state) {
+    struct served *served = *state;
+    struct raw first, second;
+    served->config.lock_wait_ms = 1000000;
+    served_from_memory(served, 2);
+    served_login(served, &first);
+    raw_say(&first, "DELE 1\r\n");
+    raw_expect(&first, "+OK");
+    ask_to_enter(served, &second);
+    pass(served, 599999);
+    raw_expect_silence(&second);
+    pass(served, 1);
+    raw_expect(&second, "+OK 2 messages");
+    raw_expect_closed(&first);
+    raw_close(&first);
+    leave(&second);
+}
+
 /* A place is nothing that outlives its owner. */
 static void test_who_waits_may_go(void **state) {
     struct served *served = *state;
@@ -231,6 +279,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_logins_wait_their_turn),
         SERVED_TEST(test_who_waits_too_long_is_told_in_use),
+        SERVED_TEST(test_a_wait_does_not_undo_the_login_delay),
+        SERVED_TEST(test_the_lock_of_who_is_timed_out_goes_to_the_next),
         SERVED_TEST(test_who_waits_may_go),
         SERVED_TEST(test_the_server_stops_while_somebody_waits),
         SERVED_TEST(test_a_refused_maildrop_lets_the_next_one_in),

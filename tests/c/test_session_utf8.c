@@ -153,6 +153,10 @@ static void lang_chooses_by_range(void **state) {
         {"fr", "-ERR no such language\r\n"},
         {"d", "-ERR no such language\r\n"},
         {"-", "-ERR no such language\r\n"},
+        {"de-", "+OK de language changed\r\n"},
+        {"de--AT", "+OK de language changed\r\n"},
+        {"de-*", "+OK de language changed\r\n"},
+        {"*-AT", "-ERR no such language\r\n"},
         {"de de", "-ERR wrong arguments\r\n"},
     };
     char line[64];
@@ -169,6 +173,21 @@ static void lang_chooses_by_range(void **state) {
     h = (struct host){.config = h.config, .messages = h.messages, .count = h.count, .password = "secret"};
     start_and_skip_greeting();
     expect(&h, "LANG de\r\n", "+OK de-AT language changed\r\n");
+}
+
+/* What is longer than any tag is cut at its parts, down to what there is. */
+static void long_ranges_are_no_others(void **state) {
+    char line[1024] = "LANG de";
+
+    (void)state;
+    start_with_languages();
+    for (size_t at = strlen(line); at + 4 < sizeof line; at += 2)
+        strcpy(line + at, "-x");
+    strcat(line, "\r\n");
+    expect(&h, line, "+OK de language changed\r\n");
+    memset(line + strlen("LANG de"), 'x', sizeof line - 16); /* one part of a thousand octets */
+    strcpy(line + sizeof line - 8, "\r\n");
+    expect(&h, line, "-ERR no such language\r\n");
 }
 
 /* holds: POP-LANG-2 S, POP-LANG-3 S, POP-GEN-20 S */
@@ -270,6 +289,11 @@ static void a_catalogue_that_cannot_be_told_is_refused(void **state) {
         "i-default\n",
         "\tbye\tciao\n",
         "de [x\n",
+        "-\n",
+        "-de\n",
+        "de-\n",
+        "de--AT\n",
+        "abcdefgh-abcdefgh-abcdefgh-abcdefghi\n",
         "de\n\n",
     };
 
@@ -295,6 +319,7 @@ int main(void) {
         SESSION_TEST(auth_takes_utf8_without_utf8),
         SESSION_TEST(lang_lists_the_languages),
         SESSION_TEST(lang_chooses_by_range),
+        SESSION_TEST(long_ranges_are_no_others),
         SESSION_TEST(replies_are_told_in_the_language_and_codes_are_not),
         SESSION_TEST(tls_starts_in_english),
         SESSION_TEST(without_lang_and_utf8_words_are_ascii),

@@ -103,7 +103,10 @@ static bool stands_at(poplin_slice text, size_t at, const char *words) {
     return size <= text.size - at && memcmp(text.data + at, words, size) == 0;
 }
 
-/* What is to be deleted is what the client was told to be marked, in ascending order (POP-UPD-3). */
+/*
+ * What is to be deleted is what the client was told to be marked, in ascending order (POP-UPD-3), and where mail stays until it was
+ * fetched some of what the host has given whole.
+ */
 static void check_commit(struct run *run, const poplin_session_event *event) {
     static const char *const words[MESSAGES] = {"+OK message 1 marked\r\n", "+OK message 2 marked\r\n",
                                                 "+OK message 3 marked\r\n"};
@@ -119,9 +122,13 @@ static void check_commit(struct run *run, const poplin_session_event *event) {
         for (size_t i = 0; i < MESSAGES; i++)
             marked[i] |= stands_at(heard, at, words[i]);
     }
-    for (size_t i = 0; i < MESSAGES; i++)
-        if (marked[i])
-            CHECK(count < event->count && event->indexes[count++] == i);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        bool leaves = count < event->count && event->indexes[count] == i;
+        bool fetched = run->expire == 0 && run->given[i];
+
+        CHECK(leaves ? marked[i] || fetched : !marked[i]);
+        count += leaves;
+    }
     CHECK(count > 0 && count == event->count);
 }
 
@@ -394,7 +401,8 @@ static void configure(struct run *run) {
     config->utf8 = (bits & 1) != 0;
     config->languages =
         (bits & 2) != 0 ? "de Deutsch\n\tbye\ttsch\xC3\xBC\xC3\x9F\n\t{} messages\t{} Nachrichten\ntlh\n" : NULL;
-    config->expire = (bits & 4) != 0 ? POPLIN_EXPIRE_NEVER : bits;
+    config->expire = (bits & 4) != 0 ? POPLIN_EXPIRE_NEVER : bits >> 4 & 3;
+    config->expire_by_user = (bits & 8) != 0;
 }
 
 static void play(struct run *run) {

@@ -23,7 +23,9 @@ struct run {
     bool over;
     poplin_session_event asked; /* the last question */
     bool open;
-    bool reading; /* pieces of a message were lent, and the machine has not said that it is done */
+    bool reading;         /* pieces of a message were lent, and the machine has not said that it is done */
+    bool given[MESSAGES]; /* which were lent to their ends */
+    uint32_t expire;      /* what holds for the user */
     char *piece;
     char *lent;
     enum poplin_outcome outcome;
@@ -55,9 +57,20 @@ static inline void answer_body(struct run *run, uint64_t question) {
         give_up_piece(run);
         run->piece = piece;
         run->reading = true;
+        run->given[run->asked.index] |= last;
     } else {
         free(piece);
     }
+}
+
+/* Terms of the user's own, which are taken where they keep to what was announced. */
+static inline void answer_with_terms(struct run *run, uint64_t question, uint32_t expire) {
+    const poplin_user_terms terms = {.own_expire = true, .expire = expire};
+    bool fits = run->config.expire_by_user ? expire >= run->config.expire : expire == run->config.expire;
+
+    CHECK(poplin_session_terms(run->session, question, &terms) == (fits ? POPLIN_OK : POPLIN_ERR_LIMIT));
+    if (fits)
+        run->expire = expire;
 }
 
 static inline void answer_maildrop(struct run *run, uint64_t question) {
@@ -70,6 +83,9 @@ static inline void answer_maildrop(struct run *run, uint64_t question) {
     listings[2].unique_id.data = (bits & 7) == 2 ? "a" : "c";
     if ((bits & 8) != 0)
         listings[2].octets = INT64_MAX;
+    run->expire = run->config.expire;
+    if ((bits & 16) != 0)
+        answer_with_terms(run, question, bits >> 5);
     (void)poplin_session_open(run->session, question, listings, count, &bad);
 }
 
@@ -134,6 +150,7 @@ static inline void answer_wrongly(struct run *run) {
     CHECK(poplin_session_accept_as(run->session, question, poplin_slice_of("bob")) == POPLIN_ERR_STATE);
     CHECK(poplin_session_keys(run->session, question, NULL) == POPLIN_ERR_STATE);
     CHECK(poplin_session_open(run->session, question, NULL, 0, NULL) == POPLIN_ERR_STATE);
+    CHECK(poplin_session_terms(run->session, question, NULL) == POPLIN_ERR_STATE);
     if (!run->told) {
         CHECK(poplin_session_skip(run->session) == POPLIN_ERR_STATE);
         CHECK(poplin_session_substitute(run->session, poplin_slice_of("NOOP")) == POPLIN_ERR_STATE);

@@ -140,6 +140,28 @@ describe("capabilities", function()
     end)
   end)
 
+  -- holds: POP-CAPA-3 C, T-TXT-2 C
+  it("do no harm where they come twice or oddly", function()
+    local port, finished = support.peer [[
+      send "+OK\r\n"
+      expect "CAPA\r\n"
+      send "+OK\r\nSASL plain\r\nsasl X\r\nEXPIRE -1\r\nLOGIN-DELAY 99999999999\r\n"
+      send "UTF8 A user\r\nIMPLEMENTATION a\tb\r\n.\r\n"
+      expect "QUIT\r\n"
+      send "+OK\r\n"
+    ]]
+    local pop = assert(poplin.connect("pop3://127.0.0.1:" .. port))
+    local announced = pop.capabilities
+    assert.are.same({ "PLAIN", "X" }, announced.sasl)
+    assert.is_nil(announced.expire)
+    assert.is_nil(announced.login_delay)
+    assert.is_true(announced.utf8_user)
+    assert.are.equal("a\tb", announced.implementation)
+    assert(pop:quit())
+    local ok, transcript = finished()
+    assert.is_true(ok, transcript)
+  end)
+
   it("tell how long mail stays, where that is a number", function()
     for expire, words in pairs { [0] = "0", never = "NEVER" } do
       local server <close> = assert(testing.Server { users = { alice = "secret" }, expire = expire, login_delay = 9 })
@@ -228,6 +250,19 @@ describe("limits", function()
   end)
 end)
 
+describe("languages", function()
+  it("are told from what is none", function()
+    for _, languages in ipairs {
+      { "de" }, { de = { description = "Deutsch" } }, { { tag = "de AT" } }, { { tag = "de", texts = "bye" } },
+      { { tag = "de", texts = { "tschüß" } } }, { { tag = "de", description = 1 } }, { { tag = "de\n" } },
+    } do
+      local ok, err = pcall(testing.Server, { users = { alice = "secret" }, languages = languages })
+      assert.is_false(ok)
+      assert.is_truthy(tostring(err):find("languages is an array", 1, true), tostring(err))
+    end
+  end)
+end)
+
 describe("options that make no sense", function()
   it("are named", function()
     for words, options in pairs {
@@ -239,7 +274,11 @@ describe("options that make no sense", function()
       ["languages is an array"] = { languages = { { "de" } } },
       ["languages is not as it should be"] = { languages = { { tag = "d_e" } } },
       ["unknown limit: max_lines"] = { limits = { max_lines = 1 } },
-      ["a limit of the session"] = { limits = { max_line = 100 } },
+      ["max_line is 255 at least"] = { limits = { max_line = 100 } },
+      ["limits must be a table"] = { limits = 5 },
+      ["stall must be more than 0"] = { limits = { stall = 0 } },
+      ["handshake must be a number"] = { limits = { handshake = 0 / 0 } },
+      ["inactivity must be more than 0"] = { inactivity = 0 },
     } do
       for _, make in ipairs {
         function(of) of.password = function() end of.maildrop = function() end return poplin.serve(of) end,

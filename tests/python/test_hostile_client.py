@@ -1,12 +1,14 @@
 """What a client may throw at the server: each command is refused, or the session ends, and nothing is deleted."""
 
+import ssl
 from typing import Any
 
 import pytest
 from drops import mail
 
-from peer import Authority
+from peer import Authority, Link
 from peer import connect as connect_raw
+from poplin.testing import CA, Certificate, Server
 
 LOGIN = b"USER alice\r\nPASS secret\r\n"
 
@@ -50,8 +52,6 @@ def test_what_comes_in_clear_behind_stls_is_never_run(with_stls: Any, injected: 
 @pytest.mark.holds("T-STLS-11", "S")
 @pytest.mark.holds("T-STLS-18", "S")
 def test_stls_forgets_the_user_and_comes_once(with_stls: Any, certificate: Any, authority: Authority) -> None:
-    import ssl
-
     server, _ = with_stls
     context = ssl.create_default_context(cadata=certificate.ca_pem)
     with connect_raw(server.host, server.port, context=context, server_name="localhost") as link:
@@ -76,6 +76,64 @@ def test_a_handshake_of_garbage(with_stls: Any) -> None:
         assert link.read_line().startswith(b"+OK")
         link.send(b"NOOP\r\n" * 20)
         link.silence()
+
+
+# ---- TLS that is not what the server's policy wants ----
+
+
+def begin_tls(server: Server, context: ssl.SSLContext) -> Link:
+    """A connection that has said STLS, and been told to begin."""
+    link = connect_raw(server.host, server.port, context=context, server_name="localhost")
+    link.read_line()
+    link.send(b"STLS\r\n")
+    assert link.read_line().startswith(b"+OK")
+    return link
+
+
+def trusting(certificate: Certificate, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=certificate.ca_pem)
+    context.minimum_version = min(version, ssl.TLSVersion.TLSv1_2)
+    context.maximum_version = version
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL refuses old versions by itself
+    return context
+
+
+@pytest.mark.holds("POP-STLS-6", "S")
+@pytest.mark.holds("POP-STLS-7", "S")
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")  # it is old, that is the point
+def test_a_version_below_the_policy_ends_the_session_before_any_credential(certificate: Certificate) -> None:
+    with Server({"alice": "secret"}, tls="stls", certificate=certificate) as server:
+        with begin_tls(server, trusting(certificate, ssl.TLSVersion.TLSv1_1)) as link:
+            link.starttls(fails=True)
+        session = server.sessions[0].assert_outcome("failed")
+        assert "unsupported version" in session.error
+        assert (session.commands, session.tls) == (("STLS",), "")
+        with begin_tls(server, trusting(certificate, ssl.TLSVersion.TLSv1_2)) as link:
+            link.starttls()
+            link.send(LOGIN)
+            assert [link.read_line()[:3] for _ in range(2)] == [b"+OK"] * 2
+
+
+@pytest.mark.holds("POP-STLS-6", "S")
+def test_where_certificates_log_in_tls_without_one_takes_no_credential(certificate: Certificate) -> None:
+    ca = CA()
+    options: dict[str, Any] = {"certificate": certificate, "auth": "EXTERNAL", "client_ca_pem": ca.pem}
+    with Server({"alice": "secret"}, tls="stls", **options) as server:
+        with begin_tls(server, trusting(certificate)) as link:
+            link.starttls()
+            link.send(b"AUTH EXTERNAL =\r\nAUTH EXTERNAL YWxpY2U=\r\n" + LOGIN + b"CAPA\r\n")
+            told = [link.read_line() for _ in range(4)]
+            assert told[:2] == [b"-ERR the client has shown no certificate that names a user\r\n"] * 2
+            assert told[2:] == [b"-ERR not offered here\r\n"] * 2
+            assert b"SASL" not in link.read_until(b"\r\n.\r\n")
+        server.sessions[0].assert_outcome("dropped")
+        with CA().client("alice") as forged:
+            context = trusting(certificate, ssl.TLSVersion.TLSv1_2)  # a client of 1.3 is through before it is looked at
+            context.load_cert_chain(forged.cert_file, forged.key_file)
+            with begin_tls(server, context) as link:
+                link.starttls(fails=True)
+        assert "unknown CA" in server.sessions[1].assert_outcome("failed").error
+        assert [session.user for session in server.sessions] == ["", ""]
 
 
 @pytest.mark.holds("T-NUM-7", "S")

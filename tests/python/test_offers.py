@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from drops import Backend, Drop, mail
+from scripts import LEAVE
 from wire import Wire
 
 import poplin
+from peer import Server as Peer
+from peer import Step, expect, send
 from poplin.testing import Server
 
 LATER = b"Subject: plain\r\n\r\nhello\r\n"
@@ -151,6 +154,20 @@ def test_capabilities_that_make_no_sense_are_none() -> None:
     assert (poplin.Capabilities().implementation, poplin.Capabilities().sasl) == (None, ())
 
 
+@pytest.mark.holds("POP-CAPA-3", "C")
+@pytest.mark.holds("T-TXT-2", "C")
+def test_what_is_announced_twice_or_oddly_does_no_harm() -> None:
+    odd = (
+        b"SASL plain\r\nsasl X  Y\r\nEXPIRE -1\r\nEXPIRE 3\r\nUTF8 A user\r\n\xff 1\r\nIMPLEMENTATION a\x85\tb\r\n.\r\n"
+    )
+    script: list[Step] = [send(b"+OK\r\n"), expect(b"CAPA\r\n"), send(b"+OK\r\n" + odd), *LEAVE]
+    with Peer(script) as peer, poplin.connect(f"pop3://localhost:{peer.port}", timeout=20) as pop:
+        announced = pop.capabilities
+        assert set(announced) == {"SASL", "EXPIRE", "UTF8", "IMPLEMENTATION"}
+        assert (announced.sasl, announced.expire, announced.utf8_user) == (("PLAIN", "X", "Y"), None, True)
+        assert announced.implementation == "a\x85\tb"
+
+
 # ---- locks ----
 
 
@@ -275,6 +292,13 @@ def test_sasl_lines_have_a_limit_of_their_own() -> None:
         wire.say(b"AUTH PLAIN " + b"A" * 1084, b"AUTH PLAIN " + b"A" * 1090)
         assert wire.line() == b"-ERR malformed PLAIN message\r\n"
         assert wire.line() == b"-ERR line too long\r\n"
+    limits: Any = {"max_line": 2000, "max_sasl_line": 1100}  # and it may be the smaller one
+    with Server({"alice": "secret"}, limits=limits) as server, Wire(server) as wire:
+        wire.line()
+        wire.say(b"AUTH PLAIN " + b"A" * 1090, b"X " + b"A" * 1500, b"X " + b"A" * 2000)
+        assert wire.line() == b"-ERR line too long\r\n"
+        assert wire.line() == b"-ERR unknown command\r\n"
+        assert wire.line() == b"-ERR line too long\r\n"
 
 
 def test_handshakes_and_stalls_are_timed() -> None:
@@ -301,7 +325,16 @@ def test_handshakes_and_stalls_are_timed() -> None:
         ({"expire": True}, TypeError, "expire"),
         ({"languages": {"de": ("Deutsch", {"bye": "a\nb"})}}, ValueError, "one line"),
         ({"languages": {"d_e": ("Deutsch", {})}}, ValueError, "languages"),
-        ({"languages": {"de": ("Deutsch", {"bye": ""})}}, ValueError, "languages"),
+        ({"languages": {"de": ("Deutsch", {"bye": ""})}}, ValueError, "1 to 400 octets"),
+        ({"languages": {"de AT": ("Deutsch", {})}}, ValueError, "'de AT' is no language tag"),
+        ({"languages": {"de": "Deutsch"}}, TypeError, "'de' needs a name and texts"),
+        ({"languages": {"de": ("Deutsch", ["bye"])}}, TypeError, "'de' needs a name and texts"),
+        ({"languages": {"de": ("Deutsch", {"bye": 1})}}, TypeError, "1 is not a str"),
+        ({"languages": ["de"]}, TypeError, "languages must be a dict"),
+        ({"limits": 300}, TypeError, "limits must be a dict"),
+        ({"limits": {"max_bad_commands": 2**32}}, ValueError, "max_bad_commands"),
+        ({"limits": {"max_messages": 2**31}}, ValueError, "max_messages 2,147,483,647 at most"),
+        ({"limits": {"max_output": 0}}, ValueError, "none is 0"),
         ({"limits": {"max_lines": 300}}, TypeError, "max_line, max_sasl_line"),
         ({"limits": {"max_line": 100}}, ValueError, "limit"),
         ({"limits": {"stall": 0}}, ValueError, "stall"),

@@ -241,6 +241,47 @@ def test_logins_as_the_options_say(certificate: poplin.testing.Certificate, tmp_
         poplin.connect(f"pop3://alice@127.0.0.1:{running.port}", password="wrong", timeout=30)
 
 
+def test_offers_as_the_options_say(message: Path, tmp_path: Path) -> None:
+    catalogue = tmp_path / "languages.json"
+    catalogue.write_text('{"de": ["Deutsch", {"bye": "tschüß"}], "tlh": ["", {}]}', "utf-8")
+    (tmp_path / "café.eml").write_bytes("Subject: café\r\n\r\n".encode())
+    offers = ("--utf8", "--expire", 30, "--languages", catalogue, "--lock", "snapshot")
+    with serving(tmp_path / "café.eml", *offers) as running:
+        url = f"pop3://127.0.0.1:{running.port}"
+        settings = {"user": "alice", "password": "secret", "timeout": 30}
+        with poplin.connect(url, **settings) as pop, poplin.connect(url, **settings):
+            assert (pop.capabilities.utf8_user, pop.capabilities.expire) == (True, 30)
+            assert pop.lang() == [("de", "Deutsch"), ("tlh", ""), ("i-default", "English")]
+            assert pop.lang("de-AT") == "de"
+            with pytest.raises(poplin.Refused) as caught:
+                pop.retr(1)
+            assert caught.value.code == "UTF8"
+        assert "S: +OK tsch" in running.end()
+    with serving("--expire", "never") as running, login(running) as pop:
+        assert pop.capa()["EXPIRE"] == ["NEVER"]
+
+
+def test_a_login_waits_as_the_options_say() -> None:
+    with serving("--lock-wait", "1000") as running, login(running) as first:
+        with socket.create_connection(("127.0.0.1", running.port), 30) as second:
+            second.sendall(b"USER alice\r\nPASS secret\r\nQUIT\r\n")
+            first.noop()  # without the option the other one is refused by now
+            first.quit()
+            assert b"\r\n+OK 0 messages\r\n" in b"".join(iter(lambda: second.recv(1000), b""))
+
+
+def test_limits_as_the_options_say() -> None:
+    limits = ("--limit", "max_failed_logins=1", "--limit", "stall=9.5", "--limit", "max_line=300")
+    with serving("--max-sessions", "1", *limits) as running:
+        with socket.create_connection(("127.0.0.1", running.port), 30) as only:
+            assert only.recv(1000).startswith(b"+OK")
+            with pytest.raises(poplin.Temporary):
+                poplin.connect(f"pop3://127.0.0.1:{running.port}", timeout=30)
+            only.sendall(b"NOOP " + b"x" * 300 + b"\r\nUSER alice\r\nPASS wrong\r\n")
+            heard = b"".join(iter(lambda: only.recv(1000), b""))  # to the end: one failure was enough
+            assert heard.startswith(b"-ERR line too long\r\n+OK")
+
+
 @pytest.mark.parametrize(("where", "taken"), [("loopback", True), ("never", False), ("always", True)])
 def test_where_passwords_are_taken_in_clear(where: str, taken: bool) -> None:
     with serving("--cleartext", where) as running:
@@ -364,6 +405,19 @@ def test_an_open_session_ends_with_it_and_deletes_nothing(message: Path, signal_
         (["--client-ca-file", "/dev/null"], "EXTERNAL"),
         (["--failed-login-delay", "-1"], "failed_login_delay"),
         (["--login-delay", "soon"], "invalid int value"),
+        (["--lock", "shared"], "'snapshot'"),
+        (["--lock", "none", "--lock-wait", "1"], "lock='exclusive'"),
+        (["--lock-wait", "-1"], "lock_wait"),
+        (["--expire", "soon"], "a number of days is wanted, or never"),
+        (["--expire", "9" * 20], "expire"),
+        (["--max-sessions", "0"], "max_sessions is not from 1"),
+        (["--limit", "max_lines=300"], "max_line, max_sasl_line"),
+        (["--limit", "max_line"], "max_line is a number, not nothing"),
+        (["--limit", "max_line=1.5"], "max_line is a number, not 1.5"),
+        (["--limit", "max_line=300", "--limit", "max_line=400"], "--limit max_line is given twice"),
+        (["--limit", "max_line=100"], "max_line is 255 at least"),
+        (["--limit", "max_bad_commands=-1"], "max_bad_commands must be from 0"),
+        (["--limit", "stall=nan"], "stall must be more than 0"),
         (["--no-such-option"], "unrecognized arguments"),
     ],
 )
@@ -386,7 +440,8 @@ def test_a_user_without_a_secret(tmp_path: Path) -> None:
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     no_password: list[object] = ["--password-file", nowhere, "--user", "b"]
-    for options in ([nowhere], ["--mail", f"alice={nowhere}"], ["--cert", nowhere], no_password):
+    no_mail: list[object] = ["--mail", f"alice={nowhere}"]
+    for options in ([nowhere], no_mail, ["--cert", nowhere], ["--languages", nowhere], no_password):
         status, line = refused(*options)
         assert (status, str(nowhere) in line, "No such file" in line) == (os.EX_NOINPUT, True, True)
     status, line = refused("--ready-file", nowhere / "ready")
@@ -396,6 +451,24 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 def test_a_certificate_that_is_none(message: Path) -> None:
     status, _ = refused("--cert", message)
     assert status == os.EX_DATAERR
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ('{"de": ', os.EX_DATAERR, "no JSON: Expecting value: line 1"),
+        ("[" * 100_000, os.EX_DATAERR, "no JSON"),
+        ("\udcff", os.EX_DATAERR, "no text"),
+        ('["de"]', os.EX_USAGE, "languages must be a dict"),
+        ('{"de": "Deutsch"}', os.EX_USAGE, "'de' needs a name and texts"),
+        ('{"d_e": ["Deutsch", {}]}', os.EX_USAGE, "languages is not as it should be: tags"),
+    ],
+)
+def test_languages_that_are_none(tmp_path: Path, text: str, status: int, words: str) -> None:
+    catalogue = tmp_path / "languages.json"
+    catalogue.write_text(text, "utf-8", errors="surrogateescape")
+    told, line = refused("--languages", catalogue)
+    assert (told, words in line) == (status, True), line
 
 
 def test_an_address_that_cannot_be_had() -> None:

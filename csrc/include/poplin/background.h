@@ -31,6 +31,9 @@ POPLIN_API int poplin_background_start(poplin_background *background);
  */
 POPLIN_API void poplin_background_free(poplin_background *background);
 
+/* Its loop, for functions that any thread may call, such as poplin_loop_now and poplin_memory_expire; it lives as long as this. */
+POPLIN_API poplin_loop *poplin_background_loop(poplin_background *background);
+
 /* The port bound; 0 for a Unix socket. */
 POPLIN_API uint16_t poplin_background_port(const poplin_background *background);
 

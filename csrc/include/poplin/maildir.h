@@ -7,6 +7,7 @@
  * and the folder, at any time. So a message is known here by the first part, and is looked for again where it is not
  * found under its last name.
  *
+ *     poplin_maildir_expire   in the backend's maildrop, where mail does not stay for ever
  *     poplin_maildir_open     in the backend's maildrop: the session's snapshot (RFC 1939 section 4)
  *     poplin_maildir_get      each message, for poplin_server_open
  *     poplin_maildir_message  in body: a descriptor, for poplin_server_body_file
@@ -39,9 +40,25 @@ typedef struct poplin_maildir poplin_maildir;
  * path is copied; links in it are followed, but new and cur must be folders themselves. Until it is freed the object holds
  * a descriptor of each, so that it goes on with these whatever becomes of the path.
  * IO: there is no such folder, it is no Maildir (new or cur is missing or no folder), or it cannot be read; LIMIT: more
- * than 1,000,000 messages; NOMEM. *error (may be NULL) says which and why.
+ * than 1,000,000 messages in one of them; NOMEM. *error (may be NULL) says which and why.
  */
 POPLIN_API int poplin_maildir_open(const char *path, poplin_maildir **maildir, poplin_error *error);
+
+/*
+ * Removes the messages that have been there for so many days, as poplin_maildir_remove does: before poplin_maildir_open, so that no
+ * snapshot of this session's has them. POPLIN_EXPIRE_NEVER and 0 days remove nothing: 0 is for what was fetched, which is the
+ * session's to know (poplin_session_config.expire).
+ *
+ * A message's age is its file's: the time of modification, which delivery sets by writing and which neither a change of flags nor a
+ * move to cur changes, as they do the time of change; the number that a name begins with is any program's to choose. A copy counts
+ * from when it was made, unless it keeps times. A file from the future is young, and what is no message is left alone.
+ *
+ * Whether another session has the Maildir open is not known here: to that one the messages are gone, as if any program had removed
+ * them. A server that locks (POPLIN_LOCK_EXCLUSIVE) lets nobody in at the same time.
+ * IO: one could not be removed, which stays, as does whatever could not be looked at; or as poplin_maildir_open. LIMIT, NOMEM: as
+ * there. None of these keeps the Maildir from being opened and served. *error (may be NULL) names the first that failed, and why.
+ */
+POPLIN_API int poplin_maildir_expire(const char *path, uint32_t days, poplin_error *error);
 
 /* Frees all and closes the descriptors; those that poplin_maildir_message gave stay open. NULL is allowed. */
 POPLIN_API void poplin_maildir_free(poplin_maildir *maildir);

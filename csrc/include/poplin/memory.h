@@ -36,6 +36,14 @@ POPLIN_API const poplin_backend *poplin_memory_token_backend(void);
  */
 POPLIN_API void poplin_memory_limit(poplin_memory *memory, size_t octets);
 
+/*
+ * From now on a message that was delivered so many days ago, by the loop's clock, is removed when a session opens its maildrop, but
+ * never while another has it open. What is there already counts as delivered now. 0 days, POPLIN_EXPIRE_NEVER, no loop: none is, as at
+ * first. The loop must not be freed before the memory, or before another call of this function. Give it the loop of the server, and
+ * what that announces (poplin_session_config.expire).
+ */
+POPLIN_API void poplin_memory_expire(poplin_memory *memory, poplin_loop *loop, uint32_t days);
+
 /* Adds a user. The strings are copied. STATE: there is one of this name; NOMEM. */
 POPLIN_API int poplin_memory_add_user(poplin_memory *memory, poplin_slice user, poplin_slice password);
 

@@ -106,8 +106,8 @@ POPLIN_API void poplin_server_config_init(poplin_server_config *config);
 /*
  * Binds and listens; connections are accepted from poplin_server_start on. config and backend are copied.
  * IO: the address cannot be bound, or there are no random numbers; STATE: no address, TLS asked for without credentials,
- * asks beyond the backend's functions, no way at all to log in, a session.host that is no host name, or a loop of the parent
- * process; UNSUPPORTED: mechanisms names one that is not known, or none; LIMIT: a limit or session.iterations that is too small,
+ * asks beyond the backend's functions, no way at all to log in, a session.host that is no host name, users that differ
+ * (login_delay_by_user, expire_by_user) from nothing that is announced, or a loop of the parent process; UNSUPPORTED: mechanisms names one that is not known, or none; LIMIT: a limit or session.iterations that is too small,
  * or max_sessions over 1,048,576. *error (may be NULL) says why, in each case.
  */
 POPLIN_API int poplin_server_new(poplin_loop *loop, const poplin_server_config *config, const poplin_backend *backend,
@@ -135,6 +135,13 @@ POPLIN_API int poplin_server_accept_as(poplin_server *server, poplin_request req
 POPLIN_API int poplin_server_secret(poplin_server *server, poplin_request request, poplin_slice password);
 POPLIN_API int poplin_server_keys(poplin_server *server, poplin_request request, const poplin_scram_keys *keys);
 POPLIN_API int poplin_server_refuse(poplin_server *server, poplin_request request, int status, const char *text);
+
+/*
+ * What holds for this user, where the server's session.login_delay_by_user or expire_by_user says that users differ: goes before
+ * poplin_server_open, and leaves the request open. The user's own login_delay counts for the next login. LIMIT: as
+ * poplin_session_terms; nothing is changed, and the request is still to be answered.
+ */
+POPLIN_API int poplin_server_terms(poplin_server *server, poplin_request request, const poplin_user_terms *terms);
 
 /*
  * Answers maildrop: the session's snapshot, copied; maildrop is handed back in later calls and to close. Where this

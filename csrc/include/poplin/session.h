@@ -47,15 +47,22 @@ typedef struct poplin_session_config {
         *languages; /* the languages of the replies, besides English, for LANG (RFC 6856 section 3); NULL: none, and no
                                   LANG. UTF-8, line by line: one "tag description" for each language, the first being what the
                                   client gets that asks for "*", and below it, each behind a TAB, the texts: English, TAB,
-                                  translation. A number is "{}" in both; what has no translation stays as it is.
+                                  translation. A number is "{}" in both; what has no translation stays as it is. A tag has
+                                  up to 35 letters and digits, with "-" between its parts; a text up to 400 octets, of
+                                  which the first is no "[".
                                   Lent, as long as the session lives; poplin_server_new copies it */
     bool delays;    /* DELAY events are wanted (default false) */
     uint32_t login_delay; /* seconds between two logins of a user, announced (RFC 2449 section 6.5); 0: none. The
                                    host refuses with POPLIN_CODE_LOGIN_DELAY who comes sooner */
     uint32_t
-        expire; /* days for which mail stays at least, announced (RFC 2449 section 6.7): of all users the smallest. It is
-                                   the maildrop that keeps or deletes. POPLIN_EXPIRE_NEVER: for ever;
-                                   POPLIN_EXPIRE_UNSAID, the default: nothing is announced */
+        expire; /* days for which mail stays at least, announced (RFC 2449 section 6.7). 0: it stays until it was fetched: at
+                                   QUIT, COMMIT names each message that was sent whole by RETR, whatever RSET came behind it,
+                                   but not where read_only. With more days it is the maildrop that keeps or deletes.
+                                   POPLIN_EXPIRE_NEVER: for ever; POPLIN_EXPIRE_UNSAID, the default: nothing is announced */
+    bool
+        login_delay_by_user; /* users differ: login_delay is the largest of all, and is announced with USER before the login;
+                                   then the user's own, as poplin_session_terms said */
+    bool expire_by_user;  /* the same; expire is the smallest of all */
     const char *greeting; /* the greeting's text (default "poplin ready"), in which "<" and ">" become brackets, since
                                    they would offer APOP; copied */
     size_t max_line;      /* octets of a command line, CRLF included (LIM-1) */
@@ -222,6 +229,23 @@ POPLIN_API int poplin_session_refuse_with(poplin_session *session, uint64_t ques
                                           const char *text);
 
 /*
+ * What holds for one user, where users differ. All zero: what holds for all.
+ */
+typedef struct poplin_user_terms {
+    bool own_login_delay; /* login_delay is the user's own */
+    bool own_expire;      /* expire is */
+    uint32_t login_delay; /* as in poplin_session_config, as is expire */
+    uint32_t expire;      /* but for POPLIN_EXPIRE_UNSAID */
+} poplin_user_terms;
+
+/*
+ * Goes before the answer to MAILDROP, and leaves that question open. LIMIT: a login_delay above, an expire below what was announced
+ * before the login, or another than that where login_delay_by_user or expire_by_user does not say that users differ; nothing is
+ * changed then.
+ */
+POPLIN_API int poplin_session_terms(poplin_session *session, uint64_t question, const poplin_user_terms *terms);
+
+/*
  * Answers MAILDROP: the snapshot that this session works on, copied. A unique-id that is not 1 to 70 octets of
  * 0x21-0x7E or stands twice, or too many messages, counts as refuse(TEMPORARY) and returns PROTOCOL or LIMIT
  * so that the owner learns of it; *bad (may be NULL) is then the index.
@@ -255,6 +279,12 @@ POPLIN_API uint64_t poplin_session_commands(const poplin_session *session);
 
 /* The unique-id of the message at index of the snapshot, for COMMIT; lives as long as the session. {NULL, 0}: there is none. */
 POPLIN_API poplin_slice poplin_session_unique_id(const poplin_session *session, size_t index);
+
+/* Whether the message at index of the snapshot is marked. COMMIT names others too where expire is 0. */
+POPLIN_API bool poplin_session_is_marked(const poplin_session *session, size_t index);
+
+/* Has tell(context, ...) told what the session sends and receives, as poplin_client_trace; logins are not told. */
+POPLIN_API void poplin_session_trace(poplin_session *session, poplin_teller *tell, void *context);
 
 /* The state, as poplin_client_phase. */
 POPLIN_API int poplin_session_phase(const poplin_session *session);

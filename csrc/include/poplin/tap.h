@@ -71,6 +71,8 @@ typedef struct poplin_tap {
     void (*sent)(void *state, size_t size);
     /* The connection is gone: frees state. Called once for every opened that returned OK. */
     void (*closed)(void *state);
+    /* QUIT is about to delete this message, which was not marked but fetched, where mail does not stay longer (EXPIRE 0). May be NULL. */
+    void (*implied)(void *state, poplin_slice unique_id);
 } poplin_tap;
 
 #ifdef __cplusplus

@@ -25,7 +25,7 @@ local TOKENS = " OAUTHBEARER XOAUTH2" -- and these where there are tokens
 local PASSED_ON = {
   "host", "port", "path", "exclusive", "inactivity", "max_sessions", "allow_cleartext", "loopback_protected", "name",
   "iterations", "pepper", "login_delay", "client_ca_file", "client_ca_pem", "lock", "lock_wait", "expire", "utf8",
-  "languages", "limits",
+  "languages", "limits", "expire_by_user", "login_delay_by_user",
 }
 
 local OPTIONS = {
@@ -36,7 +36,8 @@ local OPTIONS = {
   max_sessions = "number", allow_cleartext = "boolean", loopback_protected = "boolean",
   auth = "names", name = "string", iterations = "number", pepper = "string", failed_login_delay = "number",
   login_delay = "number", client_ca_file = "string", client_ca_pem = "string", lock = "string", lock_wait = "number",
-  expire = "any", utf8 = "boolean", languages = "table", limits = "table",
+  expire = "any", expire_by_user = "boolean", login_delay_by_user = "boolean",
+  utf8 = "boolean", languages = "table", limits = "table",
 }
 
 local function check_type(name, value)
