@@ -36,6 +36,7 @@ PUBLIC = {
     "server": "loop",
     "questions": "loop",
     "tap": "loop",
+    "trace": "loop",
     "background": "loop",
     "memory": "maildrop",
     "maildir": "maildrop",

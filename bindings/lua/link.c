@@ -337,7 +337,10 @@ static int link_facts(lua_State *L) {
     return 2;
 }
 
-/* link:capabilities(): name to parameters, as one string, "" where there are none; or nil and an error. */
+/*
+ * link:capabilities(): name to parameters, as one string, "" where there are none, all of them where the name stands twice; or nil
+ * and an error.
+ */
 static int link_capabilities(lua_State *L) {
     poplin_link *link = open_link(L);
     if (link == NULL) {
@@ -348,7 +351,14 @@ static int link_capabilities(lua_State *L) {
     lua_newtable(L);
     for (size_t i = 0; client != NULL && poplin_client_capability(client, i, &capability) == POPLIN_OK; i++) {
         poplin_lua_push_slice(L, capability.name);
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, -3) == LUA_TNIL) {
+            lua_pop(L, 1);
+            lua_pushliteral(L, "");
+        }
+        lua_pushliteral(L, " ");
         poplin_lua_push_slice(L, capability.parameters);
+        lua_concat(L, 3);
         lua_rawset(L, -3);
     }
     return 1;

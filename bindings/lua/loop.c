@@ -124,6 +124,41 @@ static int loop_advance(lua_State *L) {
     return 0;
 }
 
+/* loop:trace(on): whether lines of the trace are kept from here on. */
+static int loop_trace(lua_State *L) {
+    poplin_lua_loop *self = poplin_lua_check_loop(L, 1);
+    unsigned kinds = lua_toboolean(L, 2) ? POPLIN_TRACE_ALL : POPLIN_TRACE_NONE;
+    (void)poplin_loop_trace(self->loop, kinds, NULL, NULL);
+    return 0;
+}
+
+static void set_string(lua_State *L, const char *name, const char *value) {
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* loop:traced(): the oldest line that is kept, as text and as a table; nil: there is none. */
+static int loop_traced(lua_State *L) {
+    static const char *const kinds[] = {
+        [POPLIN_TRACE_SENT] = "sent", [POPLIN_TRACE_RECEIVED] = "received", [POPLIN_TRACE_NOTE] = "note"};
+    poplin_lua_loop *self = poplin_lua_check_loop(L, 1);
+    char text[POPLIN_TRACE_LINE_MAX];
+    poplin_trace_line line;
+    if (poplin_loop_trace_next(self->loop, &line) != POPLIN_OK) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushstring(L, poplin_trace_format(&line, text, sizeof text));
+    lua_createtable(L, 0, 5);
+    set_string(L, "side", line.server ? "server" : "client");
+    set_string(L, "peer", line.peer);
+    set_string(L, "kind", kinds[line.kind]);
+    set_string(L, "text", line.text);
+    lua_pushinteger(L, (lua_Integer)line.connection);
+    lua_setfield(L, -2, "connection");
+    return 2;
+}
+
 /* Links and servers refer to their loop, so all of them were finalized before. */
 static int loop_gc(lua_State *L) {
     poplin_lua_loop *self = luaL_checkudata(L, 1, POPLIN_LUA_LOOP);
@@ -135,13 +170,9 @@ static int loop_gc(lua_State *L) {
 
 void poplin_lua_loop_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"step", loop_step},
-        {"ready", loop_ready},
-        {"fileno", loop_fileno},
-        {"timeout", loop_timeout},
-        {"advance", loop_advance},
-        {"__gc", loop_gc},
-        {NULL, NULL},
+        {"step", loop_step},       {"ready", loop_ready},     {"fileno", loop_fileno},
+        {"timeout", loop_timeout}, {"advance", loop_advance}, {"trace", loop_trace},
+        {"traced", loop_traced},   {"__gc", loop_gc},         {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_LOOP, methods);
 }

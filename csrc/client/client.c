@@ -74,6 +74,8 @@ static void describe(poplin_client *client, char *doing, size_t size) {
         snprintf(doing, size, "STLS");
     else if (head == NULL)
         snprintf(doing, size, "%s", client->opening.active ? "login" : "");
+    else if (head->own)
+        poplin_own_describe(head, doing, size);
     else if (head->verb == POPLIN_TOP)
         snprintf(doing, size, "TOP %u %u", head->number, head->lines);
     else if (head->number > 0)
@@ -83,6 +85,8 @@ static void describe(poplin_client *client, char *doing, size_t size) {
 }
 
 int poplin_step_fail(poplin_client *client, int status, poplin_slice peer, const char *reason) {
+    if (client->tell != NULL)
+        poplin_trace_content(client, ", and no more");
     client->error = (poplin_error){.status = status};
     describe(client, client->error.doing, sizeof client->error.doing);
     snprintf(client->error.reason, sizeof client->error.reason, "%s", reason);
@@ -91,6 +95,7 @@ int poplin_step_fail(poplin_client *client, int status, poplin_slice peer, const
     client->phase = 0;
     client->cursor = client->end = NULL;
     poplin_opening_end(client);
+    poplin_step_forget(client);
     poplin_buffer_clear(&client->output);
     poplin_client_retr_stop(client);
     return POPLIN_AGAIN;
@@ -235,6 +240,19 @@ int poplin_client_next(poplin_client *client, poplin_client_event *event) {
         result = step(client, event);
     } while (result == POPLIN_AGAIN);
     return result;
+}
+
+void poplin_client_describe(const poplin_client_event *event, poplin_error *error) {
+    const char *command = event->verb != POPLIN_NO_VERB         ? poplin_verb_name(event->verb)
+                          : event->kind == POPLIN_CLIENT_OPENED ? "login"
+                                                                : "command";
+    *error = (poplin_error){.status = event->status, .code = event->code};
+    if (event->number > 0)
+        snprintf(error->doing, sizeof error->doing, "%s %u", command, event->number);
+    else
+        snprintf(error->doing, sizeof error->doing, "%s", command);
+    snprintf(error->reason, sizeof error->reason, "%s", poplin_status_text(event->status));
+    poplin_visible(event->text, error->peer, sizeof error->peer);
 }
 
 int poplin_client_phase(const poplin_client *client) {

@@ -46,8 +46,9 @@ static bool holds_digest(poplin_slice words, const poplin_opening *opening) {
 
 poplin_slice poplin_login_conceal(const poplin_client *client, poplin_slice words) {
     const poplin_opening *opening = &client->opening;
-    bool repeated = holds(words, &opening->password) || holds(words, &opening->token) ||
-                    holds(words, &opening->response) || holds_digest(words, opening);
+    const poplin_pending *head = poplin_step_head(client);
+    bool repeated = (head != NULL && poplin_own_repeated(head, words)) || holds(words, &opening->password) ||
+                    holds(words, &opening->token) || holds(words, &opening->response) || holds_digest(words, opening);
     return repeated ? poplin_slice_of("(words that repeat the password)") : words;
 }
 
@@ -289,6 +290,8 @@ int poplin_login_write_due(poplin_client *client) {
     poplin_slice line = response ? poplin_buffer_slice(&opening->response) : poplin_slice_of("*");
     opening->due = POPLIN_NOTHING_DUE;
     client->output_secret = true;
+    if (client->tell != NULL)
+        poplin_trace_response(client, line);
     if (line.size > 0 && poplin_buffer_append(&client->output, line.data, line.size) < 0)
         return POPLIN_ERR_NOMEM;
     return poplin_buffer_append(&client->output, "\r\n", 2);
@@ -326,6 +329,8 @@ static int logged_in(poplin_client *client, const poplin_status_line *line, popl
         return poplin_opening_going_on(client, status);
     client->phase = POPLIN_TRANSACTION;
     client->mechanism = poplin_way_name(client->opening.way);
+    if (client->tell != NULL)
+        poplin_trace_login(client);
     poplin_login_forget(&client->opening);
     if (poplin_capabilities_have(announced, "LOGIN-DELAY", "USER") ||
         poplin_capabilities_have(announced, "EXPIRE", "USER"))

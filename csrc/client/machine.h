@@ -3,11 +3,13 @@
  *
  *     client.c        the object: made, freed, fed, pulled; failures
  *     send.c          commands: queued, held back, sent in a sliding window
+ *     own.c           commands that only the host knows
  *     receive.c       replies, listings and bodies: read and turned into events
  *     open.c          the opening: CAPA and STLS, as commands of the machine's own
  *     login.c         the login: USER and PASS, APOP, or an exchange of AUTH
  *     choice.c        which way to log in
  *     capabilities.c  what the server announced
+ *     trace.c         what is said, for people to see
  *     numbers.c       which message numbers a listing may name
  *
  * A step of the machine answers POPLIN_OK (the event is filled), POPLIN_NEED_INPUT, POPLIN_WAITING, or
@@ -51,6 +53,14 @@ typedef struct poplin_pending {
     enum poplin_verb verb;
     bool ranged;   /* LANG with a range */
     bool internal; /* the opening's own: its reply makes no REPLY event */
+
+    /* Of poplin_client_command; the verb is then none: */
+    bool own;
+    bool multiline;
+    bool secret;
+    bool alone; /* nothing follows it until it is answered */
+    char *line;
+    size_t line_size;
 } poplin_pending;
 
 /* A ring of commands, oldest first: those in flight, then those not sent yet. */
@@ -129,6 +139,7 @@ struct poplin_client {
     bool quitting;    /* QUIT was submitted */
     bool utf8;        /* UTF8 was, and has not been refused */
     bool opened_utf8; /* it was by the opening, which asks but once */
+    bool challenged;  /* a line of the host's own was answered by "+ ...": nothing is sent but another one */
     const char *mechanism;
     poplin_tls_facts facts;  /* all zero without TLS */
     bool bound;              /* the channel binding was used, which it may be once (SASL-CB-9) */
@@ -144,6 +155,7 @@ struct poplin_client {
     poplin_line_reader lines;
     poplin_unstuffer unstuffer;
     uint64_t received; /* octets of the content being read */
+    uint64_t listed;   /* lines of the listing being read */
     bool over_limit;   /* the content has octets beyond max_message */
 
     poplin_buffer output;
@@ -155,6 +167,8 @@ struct poplin_client {
     poplin_numbers numbers;
     poplin_buffer language; /* the range of a LANG that is not sent yet */
     poplin_opening opening;
+    poplin_teller *tell; /* NULL: nobody wants to know */
+    void *tell_context;
     poplin_error error;
 };
 
@@ -171,8 +185,14 @@ int poplin_step_starved(poplin_client *client);
 /* Queues a command; OK or ERR_NOMEM. */
 int poplin_step_queue(poplin_client *client, const poplin_pending *command);
 
+/* The same, before all others; only where none is in flight. */
+int poplin_step_queue_first(poplin_client *client, const poplin_pending *command);
+
 /* The oldest command in flight; NULL: none. */
-poplin_pending *poplin_step_head(poplin_client *client);
+poplin_pending *poplin_step_head(const poplin_client *client);
+
+/* What the window holds for content of so many octets; 0: not known. */
+uint64_t poplin_step_charge(const poplin_client *client, uint64_t octets);
 
 /* The reply to the oldest command in flight is complete. */
 void poplin_step_answered(poplin_client *client);
@@ -180,7 +200,24 @@ void poplin_step_answered(poplin_client *client);
 /* size octets of content came for the oldest command: beyond what it was charged for they count against the window. */
 void poplin_step_received(poplin_client *client, uint64_t size);
 
+/* Wipes and frees what the queue holds of the host's own lines: they are not sent any more. */
+void poplin_step_forget(poplin_client *client);
+
 void poplin_step_queue_free(poplin_client *client);
+
+/* ---- own.c ---- */
+
+/* Appends the line to the output. OK or ERR_NOMEM. */
+int poplin_own_write(poplin_client *client, const poplin_pending *command);
+
+/* Wipes and frees the line. */
+void poplin_own_forget(poplin_pending *command);
+
+/* Writes the line, masked, for an error. */
+void poplin_own_describe(const poplin_pending *command, char *doing, size_t size);
+
+/* Whether the server's words repeat the secret of this command. */
+bool poplin_own_repeated(const poplin_pending *command, poplin_slice words);
 
 /* ---- receive.c ---- */
 
@@ -237,7 +274,7 @@ void poplin_login_arguments(poplin_client *client, poplin_parsed_command *line);
 /* Appends the line of the SASL exchange that is due. OK or ERR_NOMEM. */
 int poplin_login_write_due(poplin_client *client);
 
-/* The server's words, or, where they repeat a secret of the login, words that say so (T-SEC-1). */
+/* The server's words, or, where they repeat a secret of the login or of the host's own command, words that say so (T-SEC-1). */
 poplin_slice poplin_login_conceal(const poplin_client *client, poplin_slice words);
 
 /* ---- choice.c ---- */
@@ -267,6 +304,23 @@ bool poplin_capabilities_have(const poplin_capabilities *capabilities, const cha
 
 void poplin_capabilities_free(poplin_capabilities *capabilities);
 
+/* ---- trace.c: to be called where somebody wants to know, that is, tell is not NULL ---- */
+
+/* A command was written behind so many octets of the output. */
+void poplin_trace_command(const poplin_client *client, const poplin_pending *command, size_t from);
+
+/* So was a line of the SASL exchange. */
+void poplin_trace_response(const poplin_client *client, poplin_slice line);
+
+/* A line came that is shown as it is, secrets aside. */
+void poplin_trace_received(const poplin_client *client, poplin_slice line);
+
+/* A body or listing is over; end says how, if it is not whole. */
+void poplin_trace_content(const poplin_client *client, const char *end);
+
+/* The login succeeded; what it was made with is still there. */
+void poplin_trace_login(const poplin_client *client);
+
 /* ---- numbers.c ---- */
 
 /* A listing begins. */
@@ -280,5 +334,8 @@ void poplin_numbers_listed(poplin_numbers *numbers);
 
 /* STAT counts what is not deleted. */
 void poplin_numbers_stat(poplin_numbers *numbers, uint32_t count);
+
+/* Something may have been deleted, or the maildrop be another: no number is too high any more. */
+void poplin_numbers_forget(poplin_numbers *numbers);
 
 #endif

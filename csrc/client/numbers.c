@@ -52,6 +52,11 @@ void poplin_numbers_listed(poplin_numbers *numbers) {
     numbers->last = numbers->highest;
 }
 
+void poplin_numbers_forget(poplin_numbers *numbers) {
+    numbers->bounded = false;
+    numbers->deleted = POPLIN_NUMBER_MAX;
+}
+
 void poplin_numbers_stat(poplin_numbers *numbers, uint32_t count) {
     uint32_t room = POPLIN_NUMBER_MAX - count;
     numbers->bounded = true;

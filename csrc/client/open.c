@@ -67,7 +67,7 @@ int poplin_client_open(poplin_client *client, const poplin_credentials *credenti
 
 int poplin_client_login(poplin_client *client, const poplin_credentials *credentials, uint64_t tag) {
     if (client->phase != POPLIN_AUTHORIZATION || client->reading != POPLIN_READING_REPLY || client->opening.active ||
-        client->quitting || client->queue.count > 0)
+        client->quitting || client->challenged || client->queue.count > 0)
         return POPLIN_ERR_STATE;
     int status = begin(client, credentials, tag);
     if (status == POPLIN_OK)

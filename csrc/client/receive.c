@@ -64,6 +64,8 @@ int poplin_step_greeting(poplin_client *client, poplin_client_event *event) {
     int result = take_line(client, client->config.max_line, &line);
     if (result != POPLIN_OK)
         return result;
+    if (client->tell != NULL)
+        poplin_trace_received(client, line);
     if (poplin_status_parse(line, &status) < 0 || status.challenge)
         return broken(client, line, "this is not how a POP3 server greets; check host, port and TLS mode");
     if (!status.ok) {
@@ -77,6 +79,7 @@ int poplin_step_greeting(poplin_client *client, poplin_client_event *event) {
         return no_memory(client);
     event->kind = POPLIN_CLIENT_GREETING;
     event->text = status.text;
+    event->line = line;
     client->phase = POPLIN_AUTHORIZATION;
     client->reading = POPLIN_READING_REPLY;
     return poplin_opening_ask(client) < 0 ? no_memory(client) : POPLIN_OK;
@@ -127,7 +130,7 @@ static int read_tag(poplin_client *client, poplin_client_event *event) {
 
 /* What a +OK to command means for the machine: OK, or AGAIN where it is no good answer. */
 static int accept(poplin_client *client, const poplin_pending *command, poplin_client_event *event) {
-    client->received = 0;
+    client->received = client->listed = 0;
     switch (command->verb) {
     case POPLIN_STAT:
         return read_stat(client, event);
@@ -162,19 +165,48 @@ static int accept(poplin_client *client, const poplin_pending *command, poplin_c
             return broken(client, event->text, "the server accepted STLS although TLS stands already");
         client->reading = POPLIN_STARTING_TLS;
         break;
+    case POPLIN_NO_VERB: /* the host's own: what it did is not known */
+        poplin_numbers_forget(&client->numbers);
+        if (command->multiline)
+            client->reading = POPLIN_READING_BODY;
+        break;
     default:
         break;
     }
     return POPLIN_OK;
 }
 
-static int read_reply(poplin_client *client, const poplin_status_line *status, poplin_client_event *event) {
+/* What is told of the reply to a line of the host's own: all of it, but no secret. */
+static void tell_own(poplin_client *client, const poplin_status_line *status, poplin_client_event *event) {
+    event->text = poplin_login_conceal(client, status->text);
+    event->challenge = client->challenged = status->challenge;
+    if (event->text.data != status->text.data)
+        event->line = poplin_slice_of(status->ok          ? "+OK (words that repeat the secret)"
+                                      : status->challenge ? "+ (words that repeat the secret)"
+                                                          : "-ERR (words that repeat the secret)");
+}
+
+/* "+ ..." asks for another line, which the host then gives: nothing multi-line follows. */
+static int read_challenge(poplin_client *client, poplin_client_event *event) {
+    event->status = POPLIN_OK;
+    event->complete = true;
+    poplin_step_answered(client);
+    return POPLIN_OK;
+}
+
+static int read_reply(poplin_client *client, poplin_slice line, const poplin_status_line *status,
+                      poplin_client_event *event) {
     const poplin_pending *command = poplin_step_head(client);
     bool codes = client->capabilities.codes;
     begin_event(event, POPLIN_CLIENT_REPLY, command);
+    event->line = line;
     event->code = codes ? status->code : POPLIN_CODE_NONE;
     event->text = codes ? status->rest : status->text;
     event->status = status->ok ? POPLIN_OK : poplin_code_status(event->code);
+    if (command->own)
+        tell_own(client, status, event);
+    if (status->challenge)
+        return read_challenge(client, event);
     if (status->ok && accept(client, command, event) != POPLIN_OK)
         return POPLIN_AGAIN;
     if (!status->ok && command->verb == POPLIN_UTF8)
@@ -196,19 +228,23 @@ int poplin_step_reply(poplin_client *client, poplin_client_event *event) {
         return unasked(client);
     poplin_slice line;
     poplin_status_line status;
-    bool authenticating = command->verb == POPLIN_AUTH;
+    bool authenticating = command->verb == POPLIN_AUTH || command->alone;
     int result = take_line(client, authenticating ? CHALLENGE_MAX : client->config.max_line, &line);
     if (result != POPLIN_OK)
         return result;
+    if (client->tell != NULL)
+        poplin_trace_received(client, line);
     if (poplin_status_parse(line, &status) < 0 || (status.challenge && !authenticating))
         return broken(client, line, "the server's line is no reply: it begins with neither +OK nor -ERR");
-    return command->internal ? poplin_opening_reply(client, &status, event) : read_reply(client, &status, event);
+    return command->internal ? poplin_opening_reply(client, &status, event) : read_reply(client, line, &status, event);
 }
 
 /* ---- multi-line replies ---- */
 
 static int finish(poplin_client *client, poplin_client_event *event) {
     begin_event(event, POPLIN_CLIENT_END, poplin_step_head(client));
+    if (client->tell != NULL)
+        poplin_trace_content(client, "");
     poplin_step_answered(client);
     client->reading = POPLIN_READING_REPLY;
     return POPLIN_OK;
@@ -233,6 +269,8 @@ static int read_language(poplin_client *client, poplin_slice line, poplin_client
         return broken(client, line, "the server's line names no language");
     if (client->received++ == client->config.max_capabilities)
         return poplin_step_fail(client, POPLIN_ERR_LIMIT, line, "the server tells more languages than the limit");
+    if (client->tell != NULL)
+        poplin_trace_received(client, line);
     begin_event(event, POPLIN_CLIENT_LISTING, poplin_step_head(client));
     event->text = line;
     return POPLIN_OK;
@@ -250,6 +288,7 @@ int poplin_step_listing(poplin_client *client, poplin_client_event *event) {
     }
     if (result != POPLIN_OK)
         return result;
+    client->listed++;
     if (command->verb == POPLIN_LANG)
         return read_language(client, line, event);
     result = command->verb == POPLIN_LIST ? poplin_listing_parse(line, &number, &event->octets)
@@ -272,6 +311,8 @@ int poplin_step_capabilities(poplin_client *client, poplin_client_event *event) 
     }
     if (result != POPLIN_OK)
         return result;
+    if (client->tell != NULL)
+        poplin_trace_received(client, line);
     if (client->capabilities.lines_read == client->config.max_capabilities)
         return poplin_step_fail(client, POPLIN_ERR_LIMIT, line,
                                 "the server announces more capabilities than the limit");

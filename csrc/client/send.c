@@ -48,13 +48,24 @@ int poplin_step_queue(poplin_client *client, const poplin_pending *command) {
     return POPLIN_OK;
 }
 
-poplin_pending *poplin_step_head(poplin_client *client) {
+int poplin_step_queue_first(poplin_client *client, const poplin_pending *command) {
+    poplin_queue *queue = &client->queue;
+    if (queue->count == queue->capacity && !enlarge(queue))
+        return POPLIN_ERR_NOMEM;
+    queue->head = (queue->head - 1) & (queue->capacity - 1);
+    queue->count++;
+    *slot(queue, 0) = *command;
+    return POPLIN_OK;
+}
+
+poplin_pending *poplin_step_head(const poplin_client *client) {
     return client->queue.in_flight > 0 ? slot(&client->queue, 0) : NULL;
 }
 
 void poplin_step_answered(poplin_client *client) {
     poplin_queue *queue = &client->queue;
     queue->charged -= slot(queue, 0)->charge;
+    poplin_own_forget(slot(queue, 0));
     queue->head = (queue->head + 1) & (queue->capacity - 1);
     queue->count--;
     queue->in_flight--;
@@ -70,17 +81,25 @@ void poplin_step_received(poplin_client *client, uint64_t size) {
     }
 }
 
+void poplin_step_forget(poplin_client *client) {
+    for (size_t i = 0; i < client->queue.count; i++)
+        poplin_own_forget(slot(&client->queue, i));
+}
+
 void poplin_step_queue_free(poplin_client *client) {
+    poplin_step_forget(client);
     free(client->queue.slots);
     free(client->series.wanted);
 }
 
-/* What the window holds for a command. A message larger than the whole window fills it, and goes alone. */
-static uint64_t charge_of(const poplin_client *client, enum poplin_verb verb, uint64_t octets) {
-    if (verb != POPLIN_RETR && verb != POPLIN_TOP)
-        return 0;
+/* A message larger than the whole window fills it, and goes alone. */
+uint64_t poplin_step_charge(const poplin_client *client, uint64_t octets) {
     uint64_t expected = octets == 0 || octets == POPLIN_OCTETS_UNKNOWN ? UNKNOWN_CONTENT : octets;
     return expected < client->config.window_octets ? expected : client->config.window_octets;
+}
+
+static uint64_t charge_of(const poplin_client *client, enum poplin_verb verb, uint64_t octets) {
+    return verb == POPLIN_RETR || verb == POPLIN_TOP ? poplin_step_charge(client, octets) : 0;
 }
 
 /* ---- commands from the host ---- */
@@ -111,8 +130,8 @@ static bool is_range(poplin_slice range) {
 
 /* True where the host may submit a command of this verb now. */
 static bool fits_state(const poplin_client *client, enum poplin_verb verb) {
-    if (client->opening.active || client->quitting || verb == POPLIN_AUTH || verb == POPLIN_USER ||
-        verb == POPLIN_PASS || verb == POPLIN_APOP)
+    if (client->opening.active || client->quitting || client->challenged || verb == POPLIN_AUTH ||
+        verb == POPLIN_USER || verb == POPLIN_PASS || verb == POPLIN_APOP)
         return false;
     if (verb == POPLIN_STLS && (client->tls || client->utf8)) /* RFC 6856 section 2.1 */
         return false;
@@ -189,14 +208,16 @@ size_t poplin_client_outstanding(const poplin_client *client) {
 /* ---- sending ---- */
 
 /*
- * True while nothing may follow STLS, or what was sent last ended the session (POP-PIPE-4). USER, PASS, AUTH and QUIT
- * need no word here: the opening queues its commands one by one, and nothing is queued behind QUIT.
+ * True while nothing may follow STLS, or what may be a login of the host's own, or the server waits for what that goes on with,
+ * or what was sent last ended the session (POP-PIPE-4). The opening's USER, PASS and AUTH, and QUIT, need no word here: the opening queues its commands one by one, and
+ * nothing is queued behind QUIT.
  */
 static bool held_back(const poplin_client *client) {
     const poplin_queue *queue = &client->queue;
     if (queue->in_flight == 0)
-        return client->reading != POPLIN_READING_REPLY;
-    return slot(queue, queue->in_flight - 1)->verb == POPLIN_STLS;
+        return client->reading != POPLIN_READING_REPLY || client->challenged;
+    const poplin_pending *last = slot(queue, queue->in_flight - 1);
+    return last->verb == POPLIN_STLS || last->alone;
 }
 
 /* The command that goes next: what was submitted, then the series. False: there is none. */
@@ -233,7 +254,10 @@ static int send_command(poplin_client *client, const poplin_pending *command) {
         line.argument = poplin_buffer_slice(&client->language);
     queue->charged += command->charge;
     queue->in_flight++;
-    int status = poplin_command_write(&client->output, &line);
+    size_t from = client->output.size;
+    int status = command->own ? poplin_own_write(client, command) : poplin_command_write(&client->output, &line);
+    if (client->tell != NULL && status == POPLIN_OK)
+        poplin_trace_command(client, command, from);
     if (command->ranged)
         poplin_buffer_clear(&client->language);
     return status;

@@ -19,6 +19,7 @@
 #include <poplin/tap.h>
 #include <poplin/testkit.h>
 #include <poplin/tls.h>
+#include <poplin/trace.h>
 #include <poplin/types.h>
 #include <poplin/url.h>
 

@@ -105,6 +105,7 @@ static int connected(poplin_link *link, int descriptor) {
         return poplin_link_fail_because(link, status, "connecting", "%s", poplin_status_text(status));
     link->config.client.link_protected = link->config.loopback_protected && link->transport.loopback;
     link->stage = POPLIN_LINK_TALKING;
+    poplin_link_trace_connected(link);
     status = make_machine(link);
     if (status == POPLIN_OK && link->config.client.tls == POPLIN_TLS_IMPLICIT)
         status = start_tls(link);
@@ -172,6 +173,7 @@ static int shake(poplin_link *link) {
     poplin_tls_facts facts;
     poplin_deadline_clear(&link->handshake);
     link->stage = POPLIN_LINK_TALKING;
+    poplin_link_trace_tls(link);
     status = poplin_tls_get_facts(link->transport.tls, &facts);
     if (status == POPLIN_OK)
         status = poplin_client_tls(link->client, &facts);

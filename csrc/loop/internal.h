@@ -11,10 +11,14 @@
 #define POPLIN_LOOP_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include <poplin/loop.h>
 #include <poplin/tls.h>
+#include <poplin/trace.h>
+
+#include "wire/buffer.h"
 
 typedef struct poplin_ready poplin_ready;
 
@@ -58,20 +62,34 @@ void poplin_pool_give(poplin_pool *pool, void *buffer);
 
 typedef struct poplin_post poplin_post;
 
+/* Who wants to see what (trace.h). */
+struct poplin_tracing {
+    unsigned kinds;
+    void (*function)(void *context, const poplin_trace_line *line); /* NULL: lines are kept */
+    void *context;
+    bool telling;       /* function is being called */
+    poplin_buffer kept; /* lines, the oldest first; so much was handed out and is still looked at: */
+    size_t taken;
+    uint64_t lost; /* lines for which there was no room */
+    char lost_text[64];
+};
+
 struct poplin_loop {
     uv_loop_t uv;
     uv_async_t wake;
-    unsigned process;   /* how many forks lie before this process; see poplin_loop_is_ours */
-    bool dirty;         /* libuv was told something that it has not acted on: it must run before anyone waits */
-    bool closing;       /* inside poplin_loop_free */
-    uint64_t offset;    /* how far the clock was advanced, in milliseconds */
-    poplin_ready queue; /* head of a ring: who has something to do, in the order of arrival */
-    uint64_t pass;      /* how many times the queue was run */
+    unsigned process; /* how many forks lie before this process; see poplin_loop_is_ours */
+    bool dirty;       /* libuv was told something that it has not acted on: it must run before anyone waits */
+    bool closing;     /* inside poplin_loop_free */
+    atomic_uint_least64_t offset;  /* how far the clock was advanced, in milliseconds; read by any thread */
+    poplin_ready queue;            /* head of a ring: who has something to do, in the order of arrival */
+    uint64_t pass;                 /* how many times the queue was run */
     struct poplin_deadline *first; /* the top of the heap; see deadline.h */
     pthread_mutex_t lock;          /* guards the posts */
     poplin_post *posts, *last_post;
-    poplin_pool large;             /* for links, through which mail flows in */
-    poplin_pool small;             /* for sessions, which receive commands */
+    poplin_pool large; /* for links, through which mail flows in */
+    poplin_pool small; /* for sessions, which receive commands */
+    struct poplin_tracing trace;
+    uint64_t connections;          /* how many there were: each has a number */
     poplin_tls_credentials *trust; /* the system's CAs, loaded when first needed; see poplin_loop_trust */
 };
 

@@ -36,6 +36,7 @@ int poplin_link_end(poplin_link *link, const poplin_error *error) {
     link->error = *error;
     if (link->error.host[0] == '\0')
         (void)snprintf(link->error.host, sizeof link->error.host, "%s", link->where);
+    poplin_link_trace_end(link);
     poplin_ready_queue(&link->ready);
     return link->error.status;
 }
@@ -143,6 +144,7 @@ int poplin_link_open(poplin_loop *loop, const poplin_link_config *config, const 
         return status;
     }
     link->loop = loop;
+    link->number = ++loop->connections;
     poplin_ready_init(&link->ready, loop, run, link);
     poplin_deadline_init(&link->connect, &link->ready);
     poplin_deadline_init(&link->handshake, &link->ready);
@@ -167,8 +169,10 @@ void poplin_link_free(poplin_link *link) {
     if (!link)
         return;
     bool ours = poplin_loop_is_ours(link->loop);
-    if (ours && link->stage != POPLIN_LINK_ENDED)
+    if (ours && link->stage != POPLIN_LINK_ENDED) {
         hang_up(link);
+        poplin_link_trace_end(link);
+    }
     poplin_calls_free(link);
     poplin_dial_free(link->dial);
     if (link->config.descriptor >= 0)

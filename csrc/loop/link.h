@@ -9,6 +9,7 @@
 #include "loop/calls.h"
 #include "loop/deadline.h"
 #include "loop/dial.h"
+#include "loop/trace.h"
 #include "loop/transport.h"
 #include "wire/buffer.h"
 
@@ -26,6 +27,8 @@ struct poplin_link {
     poplin_loop *loop;
     poplin_ready ready;
     enum poplin_link_stage stage;
+    uint64_t number; /* among the connections of the loop */
+    bool traced;     /* the machine tells what it says */
 
     poplin_link_config config; /* host and path are copies; client.link_protected is filled in when connected */
     bool has_login;
@@ -101,6 +104,16 @@ bool poplin_link_is_answered_in_tls(const poplin_link *link);
 
 /* A time in words, "30 s" or "250 ms", in buffer. Returns buffer. */
 const char *poplin_duration(uint32_t milliseconds, char buffer[24]);
+
+/* ---- traced.c ---- */
+
+/* Has the machine tell what it says, or not, as the loop's host wants it now. */
+void poplin_link_retrace(poplin_link *link);
+
+/* Tells of the link: it is connected, TLS stands, it has ended. Nothing where nobody wants to know. */
+void poplin_link_trace_connected(poplin_link *link);
+void poplin_link_trace_tls(poplin_link *link);
+void poplin_link_trace_end(poplin_link *link);
 
 /* ---- pull.c ---- */
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "loop/deadline.h"
+#include "loop/trace.h"
 
 enum { LARGE_BUFFER = 256 << 10, SMALL_BUFFER = 64 << 10, KEPT_OCTETS = 1 << 20 };
 
@@ -125,6 +126,7 @@ void poplin_loop_free(poplin_loop *loop) {
     loop->closing = true;
     empty_pool(&loop->large);
     empty_pool(&loop->small);
+    poplin_trace_free(loop);
     if (!poplin_loop_is_ours(loop)) {
         close_descriptors(loop);
         free(loop);
@@ -213,7 +215,7 @@ int poplin_loop_timeout(poplin_loop *loop) {
 }
 
 int poplin_loop_step(poplin_loop *loop, int milliseconds) {
-    if (!poplin_loop_is_ours(loop))
+    if (!poplin_loop_is_ours(loop) || loop->trace.telling)
         return POPLIN_ERR_STATE;
     int wait = poplin_loop_timeout(loop);
     if (wait < 0 || (milliseconds >= 0 && milliseconds < wait))
@@ -260,11 +262,11 @@ int poplin_loop_post(poplin_loop *loop, void (*function)(void *argument), void *
 /* ---- the clock: libuv's own, read anew each time, since the value that it caches is as old as its last pass ---- */
 
 uint64_t poplin_loop_now(poplin_loop *loop) {
-    return uv_hrtime() / 1000000 + loop->offset;
+    return uv_hrtime() / 1000000 + atomic_load_explicit(&loop->offset, memory_order_relaxed);
 }
 
 void poplin_loop_advance(poplin_loop *loop, uint64_t milliseconds) {
-    loop->offset += milliseconds;
+    (void)atomic_fetch_add_explicit(&loop->offset, milliseconds, memory_order_relaxed);
 }
 
 /* ---- for the objects on the loop ---- */

@@ -11,6 +11,8 @@
 int poplin_link_flush(poplin_link *link) {
     const char *data;
     size_t size, taken;
+    if (link->traced != poplin_loop_is_traced(link->loop))
+        poplin_link_retrace(link);
     poplin_client_output(link->client, &data, &size);
     while (size > 0) {
         int status = poplin_transport_write(&link->transport, data, size, &taken);

@@ -37,6 +37,7 @@ local function settled(link, object, ask, answer, ...)
     task.wait(link)
     return settled(link, object, ask, ask(object))
   end
+  task.show()
   return answer, ...
 end
 
@@ -538,6 +539,7 @@ function Client:close()
     warn_of_marks(self)
     task.wake(self._link)
     self._link:close()
+    task.show()
   end
 end
 

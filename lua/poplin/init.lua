@@ -18,7 +18,7 @@ local logins = require "poplin.logins"
 local server = require "poplin.server"
 local task = require "poplin.task"
 
-return {
+local poplin = {
   _VERSION = "poplin " .. core.version,
 
   connect = client.connect,
@@ -42,3 +42,19 @@ return {
   timeout = task.timeout,
   wrap = task.wrap,
 }
+
+-- poplin.trace = function(line, fields) ... end shows the conversations; nil ends that.
+return setmetatable(poplin, {
+  __index = function(_, name)
+    if name == "trace" then
+      return task.get_trace()
+    end
+  end,
+  __newindex = function(self, name, value)
+    if name == "trace" then
+      task.set_trace(value)
+    else
+      rawset(self, name, value)
+    end
+  end,
+})

@@ -31,6 +31,8 @@ local servers = {} -- those that run; a new table at each change, so that it can
 local alive = 0 -- tasks that have not finished
 local spawned = 0 -- those of them that the script spawned
 local failed = {} -- tasks whose error nobody has seen
+local trace -- the script's function that is shown what is said; nil: there is none
+local tracing = false -- it is being called
 local carriers = setmetatable({}, { __mode = "k" }) -- a coroutine of wrap -> the coroutine that resumed it
 
 --- The event loop of this Lua state.
@@ -123,6 +125,58 @@ function task.spawn(f, ...)
   return self
 end
 
+-- ---- the trace ----
+
+-- An error in the function is nobody's: it is warned of, once, and the trace is off.
+local function show(...)
+  local ok, problem = pcall(trace, ...)
+  if not ok then
+    trace = nil
+    loop:trace(false)
+    warn("poplin: the trace function failed, and is off now: ", tostring(problem))
+  end
+end
+
+local function show_all()
+  local line, fields = loop:traced()
+  while line do
+    if trace then
+      show(line, fields)
+    end
+    line, fields = loop:traced()
+  end
+end
+
+--- Shows the script what was said since the last call, where it wants to see that.
+function task.show()
+  if not trace or tracing then
+    return
+  end
+  tracing = true
+  local ok, problem = pcall(show_all)
+  tracing = false
+  if not ok then
+    error(problem, 0) -- no memory
+  end
+end
+
+--- The function that is shown what is said, or nil.
+function task.get_trace()
+  return trace
+end
+
+--- Sets it; nil ends the trace.
+function task.set_trace(f)
+  if f ~= nil and type(f) ~= "function" then
+    error("poplin.trace must be a function or nil", 3)
+  end
+  task.show()
+  trace = f
+  if f or loop then
+    task.loop():trace(f ~= nil)
+  end
+end
+
 -- ---- waiting ----
 
 -- Whether the running coroutine is the task's own, or stands on it by wrap alone, and may yield.
@@ -141,6 +195,8 @@ end
 function task.check()
   if core.finalizing() then
     error("poplin: a finalizer (__gc) must not wait for the network; close the connection instead", 0)
+  elseif tracing then
+    error("poplin: the trace function must not wait for the network", 0)
   elseif current then
     if not may_pause() then
       error("poplin: this call has to wait, but stands in a coroutine that poplin did not start, or in a function that "
@@ -204,6 +260,7 @@ local function turn(milliseconds)
   end
   resume_queue()
   resume_watchers()
+  task.show()
 end
 
 -- An error here is none of a task's: Ctrl-C, or no memory.

@@ -1,16 +1,20 @@
 """
 Every test is watched for secrets that come out: whatever was given to log in with, and whatever a server's user has, is
 looked for in each error that came about, each transcript of a test server, each server's errors, and all that was
-printed or logged.
+printed or logged; whole conversations are.
 """
 
 import base64
+import contextlib
+import functools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 import poplin
+import poplin.aio
 import poplin.testing
 
 _TELLING = 8
@@ -50,6 +54,7 @@ def _forms(secret: bytes) -> Iterator[str]:
 
 
 def _watched_connect(watch: Watch, connect: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(connect)
     def watched(*arguments: Any, **settings: Any) -> Any:
         for name in ("password", "token"):
             given = settings.get(name)
@@ -73,6 +78,7 @@ def _watched_call(watch: Watch, function: Callable[..., Any]) -> Callable[..., A
 def _keeping_last(watch: Watch, method: Callable[..., Any]) -> Callable[..., Any]:
     """A method whose last argument is a secret."""
 
+    @functools.wraps(method)
     def watched(self: Any, *arguments: Any, **named: Any) -> Any:
         for secret in (*arguments[-1:], named.get("password"), named.get("token")):
             watch.keep(secret)
@@ -106,7 +112,8 @@ def _watch_servers(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def stopped(self: poplin.testing.Server) -> None:
         stop(self)
-        watch.said.append(f"{self!r} {self.transcript} {self.errors!r}")
+        with contextlib.suppress(poplin.StateError):  # in a child after fork nothing can be seen of it
+            watch.said.append(f"{self!r} {self.transcript} {self.errors!r}")
 
     def stopped_with_backend(self: poplin.Server) -> None:
         stop_backend(self)
@@ -121,11 +128,15 @@ def _watch_servers(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
 def secrets_watch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """Fails a test in which a secret was told. A test that tells one on purpose empties `secrets` first."""
     watch = Watch()
+    logging.getLogger("poplin").setLevel(logging.DEBUG)
     monkeypatch.setattr(poplin, "connect", _watched_connect(watch, poplin.connect))
-    monkeypatch.setattr(poplin.Client, "login", _keeping_last(watch, poplin.Client.login))
+    monkeypatch.setattr(poplin.aio, "connect", _watched_connect(watch, poplin.aio.connect))
+    for kind in (poplin.Client, poplin.aio.Client):
+        monkeypatch.setattr(kind, "login", _keeping_last(watch, kind.login))
     _watch_errors(watch, monkeypatch)
     _watch_servers(watch, monkeypatch)
     yield watch
+    logging.getLogger("poplin").setLevel(logging.NOTSET)
     watch.said += [text for _, _, text in request.node._report_sections]
     leaks = watch.leaks()
     assert not leaks, "a secret was told: " + leaks[0]

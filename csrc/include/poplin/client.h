@@ -56,8 +56,9 @@ enum poplin_client_event_kind {
     POPLIN_CLIENT_REPLY,     /* the first line of a reply: tag, verb, number, status, code, text, count, octets */
     POPLIN_CLIENT_LISTING, /* one line of LIST (number, octets), UIDL (number, text = unique-id) or LANG (text: the tag
                                   and, behind a SP, the description) */
-    POPLIN_CLIENT_BODY,    /* text = octets of a RETR's or TOP's content, unstuffed, CRLF line ends kept */
-    POPLIN_CLIENT_END,     /* the multi-line reply is complete; octets = octets of content for RETR and TOP */
+    POPLIN_CLIENT_BODY,    /* text = octets of the content of a RETR, a TOP or a line of the host's own, unstuffed, CRLF
+                                  line ends kept */
+    POPLIN_CLIENT_END,     /* the multi-line reply is complete; octets = octets of content, where there were BODYs */
     POPLIN_CLIENT_OPENED,  /* what poplin_client_open began is done: tag; status, code, text as for a reply */
     POPLIN_CLIENT_CLOSED,  /* the server closed after QUIT was answered: the end of a good session */
     POPLIN_CLIENT_FAILED   /* error: the end of a bad one */
@@ -70,14 +71,16 @@ enum poplin_client_event_kind {
  */
 typedef struct poplin_client_event {
     enum poplin_client_event_kind kind;
-    enum poplin_verb verb;     /* of the command that this answers */
+    enum poplin_verb verb;     /* of the command that this answers; NO_VERB: a line of the host's own */
     uint64_t tag;              /* what submit was given */
     uint32_t number;           /* the command's message number, or the listing line's */
     int status;                /* POPLIN_OK for +OK; REFUSED, AUTH, IN_USE or TEMPORARY for -ERR */
     enum poplin_code code;     /* the response code, where the server announced RESP-CODES */
     bool complete;             /* REPLY: no LISTING, BODY or END follows */
+    bool challenge;            /* REPLY to a line of the host's own: "+ ...", which asks for another line */
     poplin_slice text;         /* see the kinds; for a reply the text behind indicator and code; UIDL n: the id;
-                                  LANG with a range: the tag that was chosen */
+                                  LANG with a range: the tag that was chosen; to a line of the host's own: code included */
+    poplin_slice line;         /* GREETING, REPLY: the whole line as it came, without CRLF */
     poplin_slice answer;       /* OPENED: what the server said of a token that it refused (JSON, not to be trusted) */
     uint32_t count;            /* REPLY to STAT: messages */
     uint64_t octets;           /* REPLY to STAT and LIST n: octets; LISTING, END: see the kinds */
@@ -124,6 +127,12 @@ POPLIN_API int poplin_client_input(poplin_client *client, const void *data, size
  */
 POPLIN_API int poplin_client_next(poplin_client *client, poplin_client_event *event);
 
+/*
+ * Fills in *error, without host, for a REPLY or OPENED whose status is a failure: what a host can raise or show, while the event
+ * lives.
+ */
+POPLIN_API void poplin_client_describe(const poplin_client_event *event, poplin_error *error);
+
 /* What is to be sent now: *size octets at *data, 0 if nothing. They live until the next call on the machine. */
 POPLIN_API void poplin_client_output(poplin_client *client, const char **data, size_t *size);
 
@@ -159,10 +168,26 @@ POPLIN_API int poplin_client_login(poplin_client *client, const poplin_credentia
 /*
  * Queues a command. It is sent when those before it permit: at once, or inside the window where the server
  * announced PIPELINING, else when all replies before it have come. Nothing is sent behind STLS or QUIT.
- * STATE: the verb does not fit the state (STLS does not after UTF8), QUIT was submitted, or
- * another LANG with a range has not been sent yet; PROTOCOL: a number out of range, or no language range.
+ * STATE: the verb does not fit the state (STLS does not after UTF8), QUIT was submitted, a challenge waits for its response
+ * (poplin_client_command), or another LANG with a range has not been sent yet; PROTOCOL: a number out of range, or no language range.
  */
 POPLIN_API int poplin_client_submit(poplin_client *client, const poplin_command *command, uint64_t tag);
+
+/*
+ * Queues a line of the host's own, copied, without CRLF: a command that the machine does not know ("XTND XLST Subject"), or knows
+ * and is not to look at ("USER alice"), in any state after the greeting. It is sent in order with the others. It is answered by one
+ * REPLY whose verb is POPLIN_NO_VERB; where multiline, and the answer is +OK, BODY events and END follow. The machine believes
+ * nothing of what is answered: no state changes, no login is noted, and message numbers are no longer checked against earlier replies.
+ * secret: the line holds a secret, as PASS, APOP and AUTH with an initial response do whatever is said. It is hidden in errors, words
+ * of the server that repeat it (what follows the first SP, or the last word of that) are replaced in the reply, and nothing follows
+ * it until it is answered, nor AUTH. What is sent so may also be answered by "+ ...": a REPLY with challenge set, to be answered
+ * by another line, which then counts as secret and goes before all that is queued; nothing else can be submitted until then.
+ * STATE: before the greeting, while the opening or a login is under way, or QUIT was submitted; TLS: the line is secret, or AUTH,
+ * and TLS is demanded and does not stand yet; PROTOCOL: the line holds CR, LF or NUL, or is STLS or QUIT, which
+ * poplin_client_submit sends; LIMIT: more than 65,536 octets; NOMEM.
+ */
+POPLIN_API int poplin_client_command(poplin_client *client, poplin_slice line, bool multiline, bool secret,
+                                     uint64_t tag);
 
 /*
  * Retrieves the messages one after the other, keeping the window full; each REPLY carries tag and number.
@@ -192,6 +217,12 @@ POPLIN_API int poplin_client_phase(const poplin_client *client);
  * NULL, since those are used only by name.
  */
 POPLIN_API bool poplin_mechanisms_need_no_secret(const char *mechanisms);
+
+/*
+ * Has tell(context, ...) told, inside the calls on the machine, what it sends and receives, fit to be shown (poplin/trace.h), and
+ * that a login succeeded. NULL: nobody, as at first.
+ */
+POPLIN_API void poplin_client_trace(poplin_client *client, poplin_teller *tell, void *context);
 
 /* The mechanism of the login that succeeded: "SCRAM-SHA-256", "USER", "APOP"; NULL before. Static. */
 POPLIN_API const char *poplin_client_mechanism(const poplin_client *client);

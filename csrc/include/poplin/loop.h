@@ -32,7 +32,8 @@ POPLIN_API void poplin_loop_free(poplin_loop *loop);
 
 /*
  * Waits up to milliseconds (-1: without limit; 0: not at all) until something happens, handles all of it and
- * returns OK, also when nothing did. INTERRUPTED: a signal came; nothing is lost, call again. STATE: after fork.
+ * returns OK, also when nothing did. INTERRUPTED: a signal came; nothing is lost, call again. STATE: after fork, and inside a function
+ * that is told of a trace.
  */
 POPLIN_API int poplin_loop_step(poplin_loop *loop, int milliseconds);
 
@@ -58,7 +59,7 @@ POPLIN_API int poplin_loop_post(poplin_loop *loop, void (*function)(void *argume
 /* True inside a posted function that poplin_loop_free calls: do no more than free the argument. */
 POPLIN_API bool poplin_loop_is_closing(const poplin_loop *loop);
 
-/* The loop's clock in milliseconds, from an arbitrary start. */
+/* The loop's clock in milliseconds, from an arbitrary start. From any thread. */
 POPLIN_API uint64_t poplin_loop_now(poplin_loop *loop);
 
 /* Moves the loop's clock forward; what is due then is handled by the next step. For tests. */

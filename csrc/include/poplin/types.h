@@ -99,6 +99,12 @@ enum poplin_tls_mode {
     POPLIN_TLS_NEVER     /* none, asked for by name: passwords go in clear, also over a network */
 };
 
+/* What a line of a trace is: see poplin/trace.h. */
+enum poplin_trace_kind { POPLIN_TRACE_SENT, POPLIN_TRACE_RECEIVED, POPLIN_TRACE_NOTE };
+
+/* Is told such a line; text lives during the call. It must not call the machine that tells it. */
+typedef void poplin_teller(void *context, enum poplin_trace_kind kind, const char *text);
+
 /* What the machines are told when TLS stands. */
 typedef struct poplin_tls_facts {
     bool verified;               /* the peer's certificate and name were checked and found good */
