@@ -193,17 +193,49 @@ static PyObject *open_maildrop(poplin_py_server *self, uint64_t request, PyObjec
     return answered(status);
 }
 
+/* A number that is there unless value is None. 0, or -1 with TypeError or ValueError. */
+static int read_own(PyObject *value, const char *name, bool *own, uint32_t *number) {
+    uint64_t wide = 0;
+    *own = value != Py_None;
+    if (*own && poplin_py_unsigned(value, name, UINT32_MAX, &wide) < 0) {
+        return -1;
+    }
+    *number = (uint32_t)wide;
+    return 0;
+}
+
+/* Tells what is the user's own, before the maildrop is given. 0, or -1 with an exception; too late is no failure. */
+static int tell_terms(poplin_py_server *self, uint64_t request, PyObject *login_delay, PyObject *expire) {
+    poplin_user_terms terms = {0};
+    if (read_own(login_delay, "login_delay", &terms.own_login_delay, &terms.login_delay) < 0 ||
+        read_own(expire, "expire", &terms.own_expire, &terms.expire) < 0) {
+        return -1;
+    }
+    if (poplin_server_terms(self->server, request, &terms) != POPLIN_ERR_LIMIT) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_ValueError, "the maildrop's own login_delay is above the server's, or its expire below: "
+                                      "before the login clients are told the largest delay, and the smallest expire");
+    return -1;
+}
+
 PyObject *poplin_py_server_open(PyObject *object, PyObject *arguments) {
     poplin_py_server *self = (poplin_py_server *)object;
     PyObject *result = NULL;
     unsigned long long request = 0;
     PyObject *maildrop = NULL;
     PyObject *entries = NULL;
-    if (!PyArg_ParseTuple(arguments, "KOO:open", &request, &maildrop, &entries) || !may_answer(self, &result)) {
+    PyObject *login_delay = Py_None;
+    PyObject *expire = Py_None;
+    if (!PyArg_ParseTuple(arguments, "KOO|OO:open", &request, &maildrop, &entries, &login_delay, &expire) ||
+        !may_answer(self, &result)) {
         return result;
     }
     if (!PyList_Check(entries)) {
         PyErr_SetString(PyExc_TypeError, "entries must be a list");
+        return NULL;
+    }
+    if (tell_terms(self, request, login_delay, expire) < 0) {
         return NULL;
     }
     PyObject *kept = PyList_New(0);

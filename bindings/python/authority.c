@@ -54,8 +54,9 @@ static PyObject *parts_of(poplin_tls_throwaway *made) {
     return parts;
 }
 
-PyDoc_STRVAR(issue_doc, "issue(names, blemish)\n--\n\n(CA, certificate, key) as PEM text, and the OCSP response that "
-                        "belongs to it as bytes or None.");
+PyDoc_STRVAR(issue_doc,
+             "issue($self, names, blemish, /)\n--\n\n(CA, certificate, key) as PEM text, and the OCSP response that "
+             "belongs to it as bytes or None.");
 
 static PyObject *authority_issue(PyObject *object, PyObject *arguments) {
     PyObject *names = NULL;
@@ -79,7 +80,7 @@ static PyObject *authority_issue(PyObject *object, PyObject *arguments) {
     return parts_of(&made);
 }
 
-PyDoc_STRVAR(issue_client_doc, "issue_client(user)\n--\n\nAs issue, for a client.");
+PyDoc_STRVAR(issue_client_doc, "issue_client($self, user, /)\n--\n\nAs issue, for a client.");
 
 static PyObject *authority_issue_client(PyObject *object, PyObject *user) {
     const char *name = PyUnicode_Check(user) ? PyUnicode_AsUTF8AndSize(user, NULL) : NULL;
@@ -102,7 +103,10 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Authority()\n--\n\nA certificate authority made on the spot, for tests.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, authority_new},
     {Py_tp_dealloc, authority_dealloc},
     {Py_tp_methods, methods},

@@ -9,6 +9,7 @@
 typedef struct background {
     PyObject_HEAD poplin_background *background; /* NULL once closed */
     PyObject *memory;
+    poplin_memory *maildrops; /* its own */
     PyObject *kit;
     uint16_t port;
     bool busy; /* a thread is in one of its methods, without the interpreter's lock */
@@ -35,6 +36,7 @@ static PyObject *background_new(PyTypeObject *type, PyObject *arguments, PyObjec
         return NULL;
     }
     self->memory = Py_NewRef(maildrops);
+    self->maildrops = memory;
     self->kit = Py_NewRef(kit);
     poplin_error error = {0};
     const poplin_backend *backend =
@@ -45,6 +47,7 @@ static PyObject *background_new(PyTypeObject *type, PyObject *arguments, PyObjec
         Py_DECREF(self);
         return NULL;
     }
+    poplin_memory_expire(memory, poplin_background_loop(self->background), config.session.expire);
     self->port = poplin_background_port(self->background);
     return (PyObject *)self;
 }
@@ -59,7 +62,7 @@ static bool enter(background *self) {
     return false;
 }
 
-PyDoc_STRVAR(start_doc, "start()\n--\n\nServe, on a thread of the core's own.");
+PyDoc_STRVAR(start_doc, "start($self, /)\n--\n\nServe, on a thread of the core's own.");
 
 static PyObject *background_start(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -74,8 +77,9 @@ static PyObject *background_start(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(advance_doc, "advance(milliseconds)\n--\n\nMove the clock, and return when what was due then has been "
-                          "handled.");
+PyDoc_STRVAR(advance_doc,
+             "advance($self, milliseconds, /)\n--\n\nMove the clock, and return when what was due then has been "
+             "handled.");
 
 static PyObject *background_advance(PyObject *object, PyObject *value) {
     background *self = (background *)object;
@@ -93,7 +97,15 @@ static PyObject *background_advance(PyObject *object, PyObject *value) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the server and its thread. Closing twice is peaceful.");
+/* The maildrops, which may live on, lose the clock. In a child after fork their lock may be held for ever. */
+static void end(poplin_background *ended, poplin_memory *maildrops) {
+    if (ended != NULL && poplin_loop_fileno(poplin_background_loop(ended)) >= 0) {
+        poplin_memory_expire(maildrops, NULL, 0);
+    }
+    poplin_background_free(ended);
+}
+
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nEnd the server and its thread. Closing twice is peaceful.");
 
 static PyObject *background_close(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -104,13 +116,13 @@ static PyObject *background_close(PyObject *object, PyObject *unused) {
             return NULL;
         }
         self->background = NULL;
-        Py_BEGIN_ALLOW_THREADS poplin_background_free(ended);
+        Py_BEGIN_ALLOW_THREADS end(ended, self->maildrops);
         Py_END_ALLOW_THREADS
     }
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(port_doc, "port()\n--\n\nThe port bound; 0 for a Unix socket.");
+PyDoc_STRVAR(port_doc, "port($self, /)\n--\n\nThe port bound; 0 for a Unix socket.");
 
 static PyObject *background_port(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -123,7 +135,7 @@ static PyObject *background_port(PyObject *object, PyObject *unused) {
  */
 static void background_dealloc(PyObject *object) {
     background *self = (background *)object;
-    poplin_background_free(self->background);
+    end(self->background, self->maildrops);
     Py_XDECREF(self->kit);
     Py_XDECREF(self->memory);
     poplin_py_free(object);
@@ -137,7 +149,11 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Background(settings, credentials, memory, kit, /)\n--\n\nA server on a thread of the core's "
+                       "own, with its mail in memory.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, background_new},
     {Py_tp_dealloc, background_dealloc},
     {Py_tp_methods, methods},

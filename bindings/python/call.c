@@ -38,7 +38,7 @@ static int ask_done(void *subject) {
     return poplin_call_done(subject);
 }
 
-PyDoc_STRVAR(done_doc, "done(wait)\n--\n\nTrue once the reply is there; with wait, not before.");
+PyDoc_STRVAR(done_doc, "done($self, wait, /)\n--\n\nTrue once the reply is there, None before; with wait, it waits.");
 
 static PyObject *call_done(PyObject *object, PyObject *wait) {
     call_object *self = (call_object *)object;
@@ -48,7 +48,7 @@ static PyObject *call_done(PyObject *object, PyObject *wait) {
     int status = wait == Py_True ? poplin_py_link_ask(self->owner, ask_done, self->call) : poplin_call_done(self->call);
     PyObject *result = NULL;
     if (status == POPLIN_OK || status == POPLIN_NEED_INPUT) {
-        result = PyBool_FromLong(status == POPLIN_OK);
+        result = Py_NewRef(status == POPLIN_OK ? Py_True : Py_None);
     } else {
         poplin_py_link_raise(self->owner, status);
     }
@@ -56,7 +56,7 @@ static PyObject *call_done(PyObject *object, PyObject *wait) {
     return result;
 }
 
-PyDoc_STRVAR(reply_doc, "reply()\n--\n\nThe finished call's (text, number, count, octets); an -ERR is raised.");
+PyDoc_STRVAR(reply_doc, "reply($self, /)\n--\n\nThe finished call's (text, number, count, octets); an -ERR is raised.");
 
 static PyObject *call_reply(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -105,14 +105,14 @@ static PyObject *line_list(call_object *self, PyObject *(*pair_of)(const poplin_
     return list;
 }
 
-PyDoc_STRVAR(sizes_doc, "sizes()\n--\n\nThe lines of a finished LIST: (number, octets).");
+PyDoc_STRVAR(sizes_doc, "sizes($self, /)\n--\n\nThe lines of a finished LIST: (number, octets).");
 
 static PyObject *call_sizes(PyObject *object, PyObject *unused) {
     (void)unused;
     return line_list((call_object *)object, size_pair);
 }
 
-PyDoc_STRVAR(unique_ids_doc, "unique_ids()\n--\n\nThe lines of a finished UIDL: (number, unique-id).");
+PyDoc_STRVAR(unique_ids_doc, "unique_ids($self, /)\n--\n\nThe lines of a finished UIDL: (number, unique-id).");
 
 static PyObject *call_unique_ids(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -123,16 +123,17 @@ static PyObject *line_text(const poplin_line *line) {
     return poplin_py_text(line->unique_id);
 }
 
-PyDoc_STRVAR(texts_doc, "texts()\n--\n\nThe lines of a finished LANG, as they are.");
+PyDoc_STRVAR(texts_doc, "texts($self, /)\n--\n\nThe lines of a finished LANG, as they are.");
 
 static PyObject *call_texts(PyObject *object, PyObject *unused) {
     (void)unused;
     return line_list((call_object *)object, line_text);
 }
 
-PyDoc_STRVAR(messages_doc,
-             "messages(names, type, client)\n--\n\nA finished LIST, with a finished UIDL or None, as a list of "
-             "Messages of that type.");
+PyDoc_STRVAR(
+    messages_doc,
+    "messages($self, names, kind, client, /)\n--\n\nA finished LIST, with a finished UIDL or None, as a list of "
+    "Messages of that type.");
 
 static PyObject *call_messages(PyObject *object, PyObject *arguments) {
     call_object *self = (call_object *)object;
@@ -163,7 +164,7 @@ static PyObject *call_messages(PyObject *object, PyObject *arguments) {
     return list;
 }
 
-PyDoc_STRVAR(body_doc, "body()\n--\n\nThe finished call's content.");
+PyDoc_STRVAR(body_doc, "body($self, /)\n--\n\nThe finished call's content.");
 
 static PyObject *call_body(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -189,20 +190,23 @@ static int ask_piece(void *subject) {
     return poplin_call_piece(request->call, &request->body);
 }
 
-PyDoc_STRVAR(piece_doc, "piece()\n--\n\nWait for the next piece of a streamed call's content; None: there is no more.");
+PyDoc_STRVAR(piece_doc, "piece($self, wait, /)\n--\n\nThe next piece of a streamed call's content, b\"\" behind the "
+                        "last, None before it is "
+                        "there; with wait, it waits.");
 
-static PyObject *call_piece(PyObject *object, PyObject *unused) {
-    (void)unused;
+static PyObject *call_piece(PyObject *object, PyObject *wait) {
     call_object *self = (call_object *)object;
     if (!poplin_py_link_enter(self->owner)) {
         return NULL;
     }
     piece_request request = {self->call, {NULL, 0, 0}};
-    int status = poplin_py_link_ask(self->owner, ask_piece, &request);
+    int status = wait == Py_True ? poplin_py_link_ask(self->owner, ask_piece, &request) : ask_piece(&request);
     PyObject *bytes = NULL;
     if (status == POPLIN_OK) {
         bytes = poplin_py_body(&request.body);
     } else if (status == POPLIN_END) {
+        bytes = PyBytes_FromStringAndSize(NULL, 0);
+    } else if (status == POPLIN_NEED_INPUT) {
         bytes = Py_NewRef(Py_None);
     } else {
         poplin_py_link_raise(self->owner, status);
@@ -219,7 +223,7 @@ static PyMethodDef methods[] = {
     {"texts", call_texts, METH_NOARGS, texts_doc},
     {"messages", call_messages, METH_VARARGS, messages_doc},
     {"body", call_body, METH_NOARGS, body_doc},
-    {"piece", call_piece, METH_NOARGS, piece_doc},
+    {"piece", call_piece, METH_O, piece_doc},
     {NULL, NULL, 0, NULL},
 };
 

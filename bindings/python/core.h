@@ -36,6 +36,7 @@ typedef struct poplin_py_setting {
 /* The module's state: its types, and the function of the package that makes exceptions. */
 typedef struct poplin_py_state {
     PyTypeObject *credentials;
+    PyTypeObject *loop;
     PyTypeObject *link;
     PyTypeObject *call;
     PyTypeObject *series;
@@ -49,7 +50,8 @@ typedef struct poplin_py_state {
     PyTypeObject *authority;
     PyTypeObject *client_machine;
     PyTypeObject *session_machine;
-    PyObject *make_error; /* poplin._errors.make */
+    PyObject *make_error;               /* poplin._errors.make */
+    PyObject *trace_kinds, *trace_emit; /* the same of poplin._trace */
 } poplin_py_state;
 
 /* The state of the module that self's type, or a type itself, belongs to. */
@@ -74,6 +76,17 @@ void poplin_py_raise_state(poplin_py_state *state, const char *reason);
  * have been held by a thread that the child does not have.
  */
 bool poplin_py_is_ours(PyObject *self, pid_t process);
+
+/* ---- trace.c ---- */
+
+/* Finds the package's functions. 0, or -1 with an exception. */
+int poplin_py_trace_find(poplin_py_state *state);
+
+/* Has the loop keep its trace, if that is logged just now. */
+void poplin_py_trace_begin(poplin_py_state *state, poplin_loop *loop, bool server);
+
+/* Has the package log what the loop has kept; an exception that is set stays set. */
+void poplin_py_trace_hand_over(poplin_py_state *state, poplin_loop *loop);
 
 /* ---- convert.c ---- */
 
@@ -109,6 +122,7 @@ PyObject *poplin_py_body(const poplin_body *body);
 /* ---- the types ---- */
 
 extern PyType_Spec poplin_py_credentials_spec;
+extern PyType_Spec poplin_py_loop_spec;
 extern PyType_Spec poplin_py_link_spec;
 extern PyType_Spec poplin_py_call_spec;
 extern PyType_Spec poplin_py_series_spec;
@@ -135,12 +149,31 @@ typedef struct poplin_py_credentials {
 /* Credentials or None. 0, or -1 with TypeError; *credentials is borrowed. */
 int poplin_py_credentials_of(poplin_py_state *state, PyObject *value, poplin_tls_credentials **credentials);
 
+/* ---- loop.c ---- */
+
+typedef struct poplin_py_loop {
+    PyObject_HEAD poplin_loop *loop;
+    struct poplin_py_link *noted; /* those that ask for attention; each leaves the list when it is closed */
+} poplin_py_loop;
+
+/* A Loop or None, as it was given; NULL with TypeError where it is neither. */
+PyObject *poplin_py_loop_of(poplin_py_state *state, PyObject *value);
+
+/* What a link on a shared loop is given to call when asking again may bring something; context is the poplin_py_link. */
+void poplin_py_loop_note(void *context);
+
+/* This link asks for no attention any more. */
+void poplin_py_loop_forget(struct poplin_py_link *link);
+
 /* ---- link.c ---- */
 
 typedef struct poplin_py_link {
-    PyObject_HEAD poplin_loop *loop;
+    PyObject_HEAD poplin_py_loop *shared; /* the loop that it shares, NULL for one of its own */
+    poplin_loop *loop;
     poplin_link *link; /* NULL once closed */
     bool busy;         /* a thread is in one of its methods, perhaps without the interpreter's lock */
+    bool noted;        /* in the list of its shared loop */
+    struct poplin_py_link *next_noted;
     struct poplin_py_orphan *orphans;
 } poplin_py_link;
 
@@ -154,7 +187,7 @@ void poplin_py_link_leave(poplin_py_link *self);
 
 /*
  * Asks until the answer is not NEED_INPUT, stepping the loop in between without the interpreter's lock. A
- * signal handler that raises cancels the link: RAISED.
+ * signal handler that raises cancels the link: RAISED. On a shared loop, which its host steps, NEED_INPUT is answered.
  */
 int poplin_py_link_ask(poplin_py_link *self, int (*ask)(void *subject), void *subject);
 
@@ -239,12 +272,15 @@ int poplin_py_add_tables(PyObject *module);
 struct poplin_py_lent;
 
 typedef struct poplin_py_server {
-    PyObject_HEAD poplin_loop *loop;
+    PyObject_HEAD poplin_py_loop *shared; /* the loop that it shares, NULL for one of its own */
+    poplin_loop *loop;
     poplin_questions *questions;
     poplin_server *server;        /* NULL once closed */
     PyObject *kit;                /* the Testkit that taps it, or None */
     struct poplin_py_lent *trash; /* given back, to be let go of under the interpreter's lock */
-    bool busy;                    /* in wait, perhaps without the interpreter's lock */
+    bool login_delay_by_user;     /* users differ in it */
+    bool expire_by_user;
+    bool busy; /* in wait, perhaps without the interpreter's lock */
     bool woken;
     size_t advancing; /* threads in advance, which need the loop to be driven on */
     uint64_t stepped; /* the loop's time at the last step */

@@ -43,7 +43,7 @@ static const poplin_py_setting settings[] = {
     {"verify", POPLIN_PY_BOOL, offsetof(files, verify)},
     {"no_resumption", POPLIN_PY_BOOL, offsetof(files, no_resumption)},
     {"pins", POPLIN_PY_STRING, offsetof(files, pins)},
-    {"first_use_file", POPLIN_PY_STRING, offsetof(files, first_use_file)},
+    {"trust_on_first_use", POPLIN_PY_STRING, offsetof(files, first_use_file)},
     {"key_log", POPLIN_PY_STRING, offsetof(files, key_log)},
     {"ca_file", POPLIN_PY_STRING, offsetof(files, ca_file)},
     {"cert_file", POPLIN_PY_STRING, offsetof(files, cert_file)},
@@ -156,7 +156,10 @@ static void credentials_dealloc(PyObject *self) {
     poplin_py_free(self);
 }
 
+PyDoc_STRVAR(type_doc, "Credentials(settings, others=(), /)\n--\n\nWhat is shown and believed in TLS.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_dealloc, credentials_dealloc},
     {Py_tp_new, credentials_new},
     {0, NULL},

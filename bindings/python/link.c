@@ -46,6 +46,9 @@ static void drop_orphans(poplin_py_link *self) {
 
 void poplin_py_link_leave(poplin_py_link *self) {
     drop_orphans(self);
+    if (self->loop != NULL) {
+        poplin_py_trace_hand_over(poplin_py_state_of((PyObject *)self), self->loop);
+    }
     self->busy = false;
 }
 
@@ -90,7 +93,7 @@ static int step_and_ask(poplin_link *link, int (*ask)(void *subject), void *subj
 
 int poplin_py_link_ask(poplin_py_link *self, int (*ask)(void *subject), void *subject) {
     int status = ask(subject);
-    while (status == POPLIN_NEED_INPUT) {
+    while (status == POPLIN_NEED_INPUT && self->shared == NULL) {
         int stepped;
         Py_BEGIN_ALLOW_THREADS stepped = step_and_ask(self->link, ask, subject, &status);
         Py_END_ALLOW_THREADS if (PyErr_CheckSignals() < 0) {
@@ -175,12 +178,22 @@ static void close_descriptor(const wishes *wanted) {
 }
 
 static int open_link(poplin_py_link *self, const wishes *wanted) {
-    int status = poplin_loop_new(&self->loop);
+    int status = POPLIN_OK;
+    if (self->shared != NULL) {
+        self->loop = self->shared->loop;
+    } else {
+        status = poplin_loop_new(&self->loop);
+    }
     if (status != POPLIN_OK) {
         close_descriptor(wanted);
         return status;
     }
-    return poplin_link_open(self->loop, &wanted->config, wanted->wants_login ? &wanted->login : NULL, &self->link);
+    poplin_py_trace_begin(poplin_py_state_of((PyObject *)self), self->loop, false);
+    status = poplin_link_open(self->loop, &wanted->config, wanted->wants_login ? &wanted->login : NULL, &self->link);
+    if (status == POPLIN_OK && self->shared != NULL) {
+        poplin_link_on_ready(self->link, poplin_py_loop_note, self);
+    }
+    return status;
 }
 
 #define LOGIN_MISUSE "user or password is empty, too long for any login, or holds what none can carry"
@@ -200,8 +213,8 @@ static PyObject *raise_open(poplin_py_state *state, int status) {
 }
 
 /*
- * Link(settings, credentials or None, user or None, password or None, descriptor or -1): begins to connect. The
- * descriptor is taken over, also where this fails.
+ * Link(settings, credentials or None, user or None, password or None, descriptor or -1, loop=None): begins to connect, on
+ * a Loop that its host steps or on a loop of its own. The descriptor is taken over, also where this fails.
  */
 static PyObject *link_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)keywords;
@@ -209,16 +222,17 @@ static PyObject *link_new(PyTypeObject *type, PyObject *arguments, PyObject *key
     PyObject *credentials = NULL;
     PyObject *user = NULL;
     PyObject *password = NULL;
+    PyObject *loop = Py_None;
     wishes wanted = {0};
     poplin_link_config_init(&wanted.config);
     poplin_py_state *state = PyType_GetModuleState(type);
-    if (!PyArg_ParseTuple(arguments, "OOOOi:Link", &dictionary, &credentials, &user, &password,
-                          &wanted.config.descriptor)) {
+    if (!PyArg_ParseTuple(arguments, "OOOOi|O:Link", &dictionary, &credentials, &user, &password,
+                          &wanted.config.descriptor, &loop)) {
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyObject *self = NULL;
-    if (poplin_py_settings(dictionary, settings, &wanted) == 0 &&
+    if (poplin_py_loop_of(state, loop) != NULL && poplin_py_settings(dictionary, settings, &wanted) == 0 &&
         poplin_py_credentials_of(state, credentials, &wanted.config.credentials) == 0 &&
         poplin_py_slice(user, "user", &wanted.login.user) == 0 &&
         poplin_py_slice(password, "password", &wanted.login.password) == 0) {
@@ -228,6 +242,7 @@ static PyObject *link_new(PyTypeObject *type, PyObject *arguments, PyObject *key
         close_descriptor(&wanted);
         return NULL;
     }
+    ((poplin_py_link *)self)->shared = loop == Py_None ? NULL : (poplin_py_loop *)Py_NewRef(loop);
     int status = open_link((poplin_py_link *)self, &wanted);
     if (status != POPLIN_OK) {
         raise_open(state, status);
@@ -241,7 +256,12 @@ static void close_link(poplin_py_link *self) {
     poplin_link_free(self->link);
     self->link = NULL;
     drop_orphans(self);
-    poplin_loop_free(self->loop);
+    if (self->shared == NULL) {
+        poplin_loop_free(self->loop);
+    } else {
+        poplin_py_loop_forget(self);
+        Py_CLEAR(self->shared);
+    }
     self->loop = NULL;
 }
 
@@ -250,7 +270,7 @@ static void link_dealloc(PyObject *self) {
     poplin_py_free(self);
 }
 
-PyDoc_STRVAR(close_doc, "close()\n--\n\nDrop the connection without QUIT. Closing twice is peaceful.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nDrop the connection without QUIT. Closing twice is peaceful.");
 
 static PyObject *link_close(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -259,13 +279,16 @@ static PyObject *link_close(PyObject *object, PyObject *unused) {
         if (!poplin_py_link_enter(self)) {
             return NULL;
         }
+        poplin_link_free(self->link); /* which is told, as long as there is a loop */
+        self->link = NULL;
+        poplin_py_trace_hand_over(poplin_py_state_of(object), self->loop);
         close_link(self);
         poplin_py_link_leave(self);
     }
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(answer_doc, "answer()\n--\n\nWhat the server said of a refused token, or None.");
+PyDoc_STRVAR(answer_doc, "answer($self, /)\n--\n\nWhat the server said of a refused token, or None.");
 
 static PyObject *link_answer(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -277,7 +300,7 @@ static PyObject *link_answer(PyObject *object, PyObject *unused) {
     return PyUnicode_DecodeUTF8(answer.data, (Py_ssize_t)answer.size, "replace");
 }
 
-PyDoc_STRVAR(cancel_doc, "cancel()\n--\n\nFail the connection as Cancelled; no QUIT is sent.");
+PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\nFail the connection as Cancelled; no QUIT is sent.");
 
 static PyObject *link_cancel(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -309,7 +332,8 @@ static int ask_opened(void *subject) {
     return poplin_link_opened(subject);
 }
 
-PyDoc_STRVAR(opened_doc, "opened(wait)\n--\n\nTrue once connected and logged in; with wait, not before.");
+PyDoc_STRVAR(opened_doc,
+             "opened($self, wait, /)\n--\n\nTrue once connected and logged in, None before; with wait, it waits.");
 
 static PyObject *link_opened(PyObject *object, PyObject *wait) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -319,7 +343,7 @@ static PyObject *link_opened(PyObject *object, PyObject *wait) {
     int status = wait == Py_True ? poplin_py_link_ask(self, ask_opened, self->link) : poplin_link_opened(self->link);
     PyObject *result = NULL;
     if (status == POPLIN_OK || status == POPLIN_NEED_INPUT) {
-        result = PyBool_FromLong(status == POPLIN_OK);
+        result = Py_NewRef(status == POPLIN_OK ? Py_True : Py_None);
     } else {
         poplin_py_link_raise(self, status);
     }
@@ -327,7 +351,8 @@ static PyObject *link_opened(PyObject *object, PyObject *wait) {
     return result;
 }
 
-PyDoc_STRVAR(call_doc, "call(verb, number, lines, octets, streamed, language=None)\n--\n\nSubmit a command: a Call.");
+PyDoc_STRVAR(call_doc,
+             "call($self, verb, number, lines, octets, streamed, language=None, /)\n--\n\nSubmit a command: a Call.");
 
 static PyObject *link_call(PyObject *object, PyObject *arguments) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -358,7 +383,7 @@ static PyObject *link_call(PyObject *object, PyObject *arguments) {
     return result;
 }
 
-PyDoc_STRVAR(login_doc, "login(user, password)\n--\n\nLog in: a Call.");
+PyDoc_STRVAR(login_doc, "login($self, user, password, /)\n--\n\nLog in: a Call.");
 
 static PyObject *link_login(PyObject *object, PyObject *arguments) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -377,7 +402,7 @@ static PyObject *link_login(PyObject *object, PyObject *arguments) {
     return result;
 }
 
-PyDoc_STRVAR(dele_doc, "dele(number)\n--\n\nSubmit a DELE that nobody waits for.");
+PyDoc_STRVAR(dele_doc, "dele($self, number, /)\n--\n\nSubmit a DELE that nobody waits for.");
 
 static PyObject *link_dele(PyObject *object, PyObject *number) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -426,7 +451,7 @@ static int begin_series(poplin_py_link *self, poplin_py_message *const *messages
     return status;
 }
 
-PyDoc_STRVAR(retr_all_doc, "retr_all(wanted)\n--\n\nBegin a Series over a list of Messages.");
+PyDoc_STRVAR(retr_all_doc, "retr_all($self, wanted, /)\n--\n\nBegin a Series over a list of Messages.");
 
 static PyObject *link_retr_all(PyObject *object, PyObject *list) {
     poplin_py_link *self = (poplin_py_link *)object;
@@ -473,7 +498,7 @@ static PyObject *capabilities_of(const poplin_client *client) {
     return list;
 }
 
-PyDoc_STRVAR(facts_doc, "facts()\n--\n\n(greeting or None, protected, phase, mechanism or None).");
+PyDoc_STRVAR(facts_doc, "facts($self, /)\n--\n\n(greeting or None, protected, phase, mechanism or None).");
 
 static PyObject *link_facts(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -491,7 +516,8 @@ static PyObject *link_facts(PyObject *object, PyObject *unused) {
     return facts;
 }
 
-PyDoc_STRVAR(tls_doc, "tls()\n--\n\nWhat was negotiated, a tuple in the order of poplin.TLSInfo; None without TLS.");
+PyDoc_STRVAR(tls_doc,
+             "tls($self, /)\n--\n\nWhat was negotiated, a tuple in the order of poplin.TLSInfo; None without TLS.");
 
 /* A text that is None where it is empty; new. */
 static PyObject *text_or_none(const char *text) {
@@ -520,7 +546,7 @@ static PyObject *link_tls(PyObject *object, PyObject *unused) {
     return tuple;
 }
 
-PyDoc_STRVAR(capabilities_doc, "capabilities()\n--\n\nWhat the last CAPA told: a list of (name, parameters).");
+PyDoc_STRVAR(capabilities_doc, "capabilities($self, /)\n--\n\nWhat the last CAPA told: a list of (name, parameters).");
 
 static PyObject *link_capabilities(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -531,48 +557,6 @@ static PyObject *link_capabilities(PyObject *object, PyObject *unused) {
     PyObject *list = capabilities_of(poplin_link_client(self->link));
     poplin_py_link_leave(self);
     return list;
-}
-
-/* ---- for a host with an event loop of its own ---- */
-
-PyDoc_STRVAR(fileno_doc, "fileno()\n--\n\nA descriptor that is readable when there is something to do.");
-
-static PyObject *link_fileno(PyObject *object, PyObject *unused) {
-    (void)unused;
-    poplin_py_link *self = (poplin_py_link *)object;
-    if (!poplin_py_link_enter(self)) {
-        return NULL;
-    }
-    int descriptor = poplin_loop_fileno(self->loop);
-    poplin_py_link_leave(self);
-    return PyLong_FromLong(descriptor);
-}
-
-PyDoc_STRVAR(timeout_doc, "timeout()\n--\n\nMilliseconds until step must be called; -1: never.");
-
-static PyObject *link_timeout(PyObject *object, PyObject *unused) {
-    (void)unused;
-    poplin_py_link *self = (poplin_py_link *)object;
-    if (!poplin_py_link_enter(self)) {
-        return NULL;
-    }
-    int milliseconds = poplin_loop_timeout(self->loop);
-    poplin_py_link_leave(self);
-    return PyLong_FromLong(milliseconds);
-}
-
-PyDoc_STRVAR(step_doc, "step()\n--\n\nDo what there is to do, without waiting.");
-
-static PyObject *link_step(PyObject *object, PyObject *unused) {
-    (void)unused;
-    poplin_py_link *self = (poplin_py_link *)object;
-    if (!poplin_py_link_enter(self)) {
-        return NULL;
-    }
-    int status = poplin_loop_step(self->loop, 0);
-    PyObject *result = status < 0 ? poplin_py_link_raise(self, status) : Py_NewRef(Py_None);
-    poplin_py_link_leave(self);
-    return result;
 }
 
 static PyMethodDef methods[] = {
@@ -587,13 +571,14 @@ static PyMethodDef methods[] = {
     {"answer", link_answer, METH_NOARGS, answer_doc},
     {"cancel", link_cancel, METH_NOARGS, cancel_doc},
     {"close", link_close, METH_NOARGS, close_doc},
-    {"fileno", link_fileno, METH_NOARGS, fileno_doc},
-    {"timeout", link_timeout, METH_NOARGS, timeout_doc},
-    {"step", link_step, METH_NOARGS, step_doc},
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Link(settings, credentials, user, password, descriptor, loop=None, /)\n--\n\nA client's "
+                       "connection. descriptor: an open one, or -1.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, link_new},
     {Py_tp_dealloc, link_dealloc},
     {Py_tp_methods, methods},

@@ -38,6 +38,31 @@ static PyObject *maildir_new(PyTypeObject *type, PyObject *arguments, PyObject *
     return (PyObject *)self;
 }
 
+PyDoc_STRVAR(expire_doc,
+             "expire($type, path, days, /)\n--\n\nOf the class: removes what has been there for so many days.");
+
+static PyObject *maildir_expire(PyObject *type, PyObject *arguments) {
+    PyObject *path = NULL;
+    PyObject *value = NULL;
+    uint64_t days = 0;
+    if (!PyArg_ParseTuple(arguments, "O&O:expire", PyUnicode_FSConverter, &path, &value)) {
+        return NULL;
+    }
+    if (poplin_py_unsigned(value, "expire", UINT32_MAX, &days) < 0) {
+        Py_DECREF(path);
+        return NULL;
+    }
+    const char *octets = PyBytes_AsString(path);
+    poplin_error error = {0};
+    int status;
+    Py_BEGIN_ALLOW_THREADS status = poplin_maildir_expire(octets, (uint32_t)days, &error);
+    Py_END_ALLOW_THREADS Py_DECREF(path);
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(PyType_GetModuleState((PyTypeObject *)type), status, &error);
+    }
+    Py_RETURN_NONE;
+}
+
 static void maildir_dealloc(PyObject *object) {
     poplin_maildir_free(((maildir *)object)->maildir);
     poplin_py_free(object);
@@ -72,7 +97,7 @@ static int index_of(const maildir *self, PyObject *uid, size_t *index) {
     return 0;
 }
 
-PyDoc_STRVAR(unique_ids_doc, "unique_ids()\n--\n\nThose of the snapshot, in its order.");
+PyDoc_STRVAR(unique_ids_doc, "unique_ids($self, /)\n--\n\nThose of the snapshot, in its order.");
 
 static PyObject *maildir_unique_ids(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -91,7 +116,8 @@ static PyObject *maildir_unique_ids(PyObject *object, PyObject *unused) {
     return list;
 }
 
-PyDoc_STRVAR(open_doc, "open(uid)\n--\n\nA descriptor of the message's file. Refused: it is no longer there.");
+PyDoc_STRVAR(open_doc,
+             "open($self, uid, /)\n--\n\nA descriptor of the message's file. Refused: it is no longer there.");
 
 static PyObject *maildir_open(PyObject *object, PyObject *uid) {
     maildir *self = ready(object);
@@ -128,7 +154,7 @@ static size_t *indexes_of(const maildir *self, PyObject *uids, size_t count) {
     return indexes;
 }
 
-PyDoc_STRVAR(remove_doc, "remove(uids)\n--\n\nDeletes the messages of a list of unique-ids.");
+PyDoc_STRVAR(remove_doc, "remove($self, uids, /)\n--\n\nDeletes the messages of a list of unique-ids.");
 
 static PyObject *maildir_remove(PyObject *object, PyObject *uids) {
     maildir *self = ready(object);
@@ -156,7 +182,7 @@ static PyObject *maildir_remove(PyObject *object, PyObject *uids) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(close_doc, "close()\n--\n\nLets go of the folders. Closing twice is peaceful.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nLets go of the folders. Closing twice is peaceful.");
 
 static PyObject *maildir_close(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -170,6 +196,7 @@ static PyObject *maildir_close(PyObject *object, PyObject *unused) {
 }
 
 static PyMethodDef methods[] = {
+    {"expire", maildir_expire, METH_VARARGS | METH_CLASS, expire_doc},
     {"unique_ids", maildir_unique_ids, METH_NOARGS, unique_ids_doc},
     {"open", maildir_open, METH_O, open_doc},
     {"remove", maildir_remove, METH_O, remove_doc},
@@ -177,7 +204,10 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Maildir(path, /)\n--\n\nA snapshot of a folder in Maildir format.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, maildir_new},
     {Py_tp_dealloc, maildir_dealloc},
     {Py_tp_methods, methods},

@@ -62,7 +62,7 @@ static PyObject *none_or_raise(PyObject *object, int status, const char *missing
 
 static const char no_user[] = "there is no such user";
 
-PyDoc_STRVAR(limit_doc, "limit(octets)\n--\n\nThe largest message that is taken from now on.");
+PyDoc_STRVAR(limit_doc, "limit($self, octets, /)\n--\n\nThe largest message that is taken from now on.");
 
 static PyObject *memory_limit(PyObject *object, PyObject *value) {
     poplin_memory *self = memory_of(object);
@@ -74,7 +74,7 @@ static PyObject *memory_limit(PyObject *object, PyObject *value) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(add_user_doc, "add_user(name, password)\n--\n\nValueError: there is one of this name.");
+PyDoc_STRVAR(add_user_doc, "add_user($self, name, password, /)\n--\n\nValueError: there is one of this name.");
 
 static PyObject *memory_add_user(PyObject *object, PyObject *arguments) {
     poplin_memory *self = memory_of(object);
@@ -94,7 +94,7 @@ static PyObject *memory_add_user(PyObject *object, PyObject *arguments) {
 }
 
 PyDoc_STRVAR(set_token_doc,
-             "set_token(name, token or None)\n--\n\nThe user's OAuth 2 token. ValueError: no such user.");
+             "set_token($self, name, token, /)\n--\n\nThe user's OAuth 2 token. ValueError: no such user.");
 
 static PyObject *memory_set_token(PyObject *object, PyObject *arguments) {
     PyObject *values[2] = {NULL, NULL};
@@ -107,7 +107,7 @@ static PyObject *memory_set_token(PyObject *object, PyObject *arguments) {
     return none_or_raise(object, poplin_memory_set_token(memory_of(object), name, token), no_user, NULL);
 }
 
-PyDoc_STRVAR(remove_user_doc, "remove_user(name)\n--\n\nValueError: there is none of this name.");
+PyDoc_STRVAR(remove_user_doc, "remove_user($self, name, /)\n--\n\nValueError: there is none of this name.");
 
 static PyObject *memory_remove_user(PyObject *object, PyObject *value) {
     poplin_memory *self = memory_of(object);
@@ -118,7 +118,7 @@ static PyObject *memory_remove_user(PyObject *object, PyObject *value) {
     return none_or_raise(object, poplin_memory_remove_user(self, name), no_user, NULL);
 }
 
-PyDoc_STRVAR(deliver_doc, "deliver(user, message)\n--\n\nThe message's unique-id. ValueError: no such user.");
+PyDoc_STRVAR(deliver_doc, "deliver($self, user, message, /)\n--\n\nThe message's unique-id. ValueError: no such user.");
 
 static PyObject *memory_deliver(PyObject *object, PyObject *arguments) {
     poplin_memory *self = memory_of(object);
@@ -139,7 +139,7 @@ static PyObject *memory_deliver(PyObject *object, PyObject *arguments) {
     return none_or_raise(object, status, no_user, status == POPLIN_ERR_LIMIT ? &error : NULL);
 }
 
-PyDoc_STRVAR(remove_doc, "remove(user, unique_id)\n--\n\nValueError: no such user or message.");
+PyDoc_STRVAR(remove_doc, "remove($self, user, unique_id, /)\n--\n\nValueError: no such user or message.");
 
 static PyObject *memory_remove(PyObject *object, PyObject *arguments) {
     poplin_memory *self = memory_of(object);
@@ -181,8 +181,9 @@ static PyObject *list_all(PyObject *object, PyObject *name, PyObject *(*item)(co
     return status == POPLIN_OK ? listed(messages, item) : none_or_raise(object, status, no_user, NULL);
 }
 
-PyDoc_STRVAR(messages_doc, "messages(user)\n--\n\nA list of (unique-id, octets, data). ValueError: no such user.");
-PyDoc_STRVAR(unique_ids_doc, "unique_ids(user)\n--\n\nOnly the unique-ids. ValueError: no such user.");
+PyDoc_STRVAR(messages_doc,
+             "messages($self, user, /)\n--\n\nA list of (unique-id, octets, data). ValueError: no such user.");
+PyDoc_STRVAR(unique_ids_doc, "unique_ids($self, user, /)\n--\n\nOnly the unique-ids. ValueError: no such user.");
 
 static PyObject *message_tuple(const poplin_memory_message *message) {
     return Py_BuildValue("sKN", message->unique_id, (unsigned long long)message->octets,
@@ -201,7 +202,8 @@ static PyObject *memory_unique_ids(PyObject *object, PyObject *name) {
     return list_all(object, name, message_name);
 }
 
-PyDoc_STRVAR(load_doc, "load(user, path)\n--\n\nThe unique-ids of what is at path. ValueError: no such user.");
+PyDoc_STRVAR(load_doc,
+             "load($self, user, path, /)\n--\n\nThe unique-ids of what is at path. ValueError: no such user.");
 
 static PyObject *memory_load(PyObject *object, PyObject *arguments) {
     poplin_memory *self = memory_of(object);
@@ -237,7 +239,10 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Memory()\n--\n\nUsers and their mail, in memory.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, memory_new},
     {Py_tp_dealloc, memory_dealloc},
     {Py_tp_methods, methods},

@@ -66,9 +66,16 @@ static PyMemberDef members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Message(client, number, uid, octets, /)\n--\n\nOne message of a maildrop.");
+
 static PyType_Slot slots[] = {
-    {Py_tp_new, message_new},     {Py_tp_dealloc, message_dealloc}, {Py_tp_traverse, message_traverse},
-    {Py_tp_clear, message_clear}, {Py_tp_members, members},         {0, NULL},
+    {Py_tp_doc, (void *)type_doc},
+    {Py_tp_new, message_new},
+    {Py_tp_dealloc, message_dealloc},
+    {Py_tp_traverse, message_traverse},
+    {Py_tp_clear, message_clear},
+    {Py_tp_members, members},
+    {0, NULL},
 };
 
 PyType_Spec poplin_py_message_spec = {

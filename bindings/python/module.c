@@ -7,7 +7,7 @@ poplin_py_state *poplin_py_state_of(PyObject *self) {
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
-PyDoc_STRVAR(need_no_secret_doc, "need_no_secret(mechanisms)\n--\n\n"
+PyDoc_STRVAR(need_no_secret_doc, "need_no_secret($module, mechanisms, /)\n--\n\n"
                                  "Whether one of the named mechanisms logs in without password or token.");
 
 static PyObject *module_need_no_secret(PyObject *module, PyObject *mechanisms) {
@@ -16,16 +16,20 @@ static PyObject *module_need_no_secret(PyObject *module, PyObject *mechanisms) {
     return names == NULL ? NULL : PyBool_FromLong(poplin_mechanisms_need_no_secret(names));
 }
 
-PyDoc_STRVAR(parse_url_doc, "parse_url(text, tls)\n--\n\n(scheme, host, port, user or None, auth or None, TLS mode) of "
-                            "a URL or host and a tls= word.");
-PyDoc_STRVAR(format_url_doc, "format_url(scheme, host, port, user or None, auth or None)\n--\n\nThe URL; port 0 is the "
+PyDoc_STRVAR(parse_url_doc,
+             "parse_url($module, text, tls, /)\n--\n\n(scheme, host, port, user or None, auth or None, TLS mode) of "
+             "a URL or host and a tls= word.");
+PyDoc_STRVAR(format_url_doc, "format_url($module, scheme, host, port, user, auth, /)\n--\n\nThe URL; port 0 is the "
                              "scheme's own.");
-PyDoc_STRVAR(account_doc, "account(address)\n--\n\n(domain, users, the two names to look up) of an address or domain.");
-PyDoc_STRVAR(discover_doc, "discover(domain, records, numbers, cleartext)\n--\n\nA list of (host, port, tls= word, "
-                           "verified) from a list of (pop3s, priority, weight, port, target, signed) and four random "
-                           "octets for each.");
+PyDoc_STRVAR(account_doc,
+             "account($module, address, /)\n--\n\n(domain, users, the two names to look up) of an address or domain.");
+PyDoc_STRVAR(discover_doc,
+             "discover($module, domain, records, numbers, cleartext, /)\n--\n\nA list of (host, port, tls= word, "
+             "verified) from a list of (pop3s, priority, weight, port, target, signed) and four random "
+             "octets for each.");
 
-PyDoc_STRVAR(scram_keys_doc, "scram_keys(password, hash, iterations, salt or None)\n--\n\nSCRAM keys as text.");
+PyDoc_STRVAR(scram_keys_doc,
+             "scram_keys($module, password, hash_number, iterations, salt, /)\n--\n\nSCRAM keys as text.");
 
 static PyMethodDef functions[] = {
     {"need_no_secret", module_need_no_secret, METH_O, need_no_secret_doc},
@@ -61,6 +65,25 @@ static int add_numbers(PyObject *module) {
                    {"QUESTION_CLOSE", POPLIN_QUESTION_CLOSE},
                    {"QUESTION_PROBLEM", POPLIN_QUESTION_PROBLEM},
                    {"QUESTION_LOGIN_FAILED", POPLIN_QUESTION_LOGIN_FAILED},
+                   {"EVENT_GREETING", POPLIN_CLIENT_GREETING},
+                   {"EVENT_START_TLS", POPLIN_CLIENT_START_TLS},
+                   {"EVENT_REPLY", POPLIN_CLIENT_REPLY},
+                   {"EVENT_LISTING", POPLIN_CLIENT_LISTING},
+                   {"EVENT_BODY", POPLIN_CLIENT_BODY},
+                   {"EVENT_END", POPLIN_CLIENT_END},
+                   {"EVENT_OPENED", POPLIN_CLIENT_OPENED},
+                   {"EVENT_CLOSED", POPLIN_CLIENT_CLOSED},
+                   {"SESSION_CHECK", POPLIN_SESSION_CHECK},
+                   {"SESSION_SECRET", POPLIN_SESSION_SECRET},
+                   {"SESSION_TOKEN", POPLIN_SESSION_TOKEN},
+                   {"SESSION_DELAY", POPLIN_SESSION_DELAY},
+                   {"SESSION_MAILDROP", POPLIN_SESSION_MAILDROP},
+                   {"SESSION_BODY", POPLIN_SESSION_BODY},
+                   {"SESSION_BODY_DONE", POPLIN_SESSION_BODY_DONE},
+                   {"SESSION_COMMIT", POPLIN_SESSION_COMMIT},
+                   {"SESSION_START_TLS", POPLIN_SESSION_START_TLS},
+                   {"SESSION_MISMATCH", POPLIN_SESSION_MISMATCH},
+                   {"SESSION_CLOSED", POPLIN_SESSION_CLOSED},
                    {"ASK_CHECK", POPLIN_ASK_CHECK},
                    {"ASK_SECRET", POPLIN_ASK_SECRET},
                    {"ASK_KEYS", POPLIN_ASK_KEYS},
@@ -104,9 +127,14 @@ static const struct {
 } types[] = {
 #define TYPE(name) \
     { &poplin_py_##name##_spec, offsetof(poplin_py_state, name) }
-    TYPE(credentials),     TYPE(link),    TYPE(call),    TYPE(series), TYPE(message),   TYPE(server),
-    TYPE(background),      TYPE(memory),  TYPE(testkit), TYPE(record), TYPE(authority), TYPE(client_machine),
-    TYPE(session_machine), TYPE(maildir),
+    TYPE(credentials),    TYPE(loop),
+    TYPE(link),           TYPE(call),
+    TYPE(series),         TYPE(message),
+    TYPE(server),         TYPE(background),
+    TYPE(memory),         TYPE(testkit),
+    TYPE(record),         TYPE(authority),
+    TYPE(client_machine), TYPE(session_machine),
+    TYPE(maildir),
 #undef TYPE
 };
 
@@ -128,18 +156,18 @@ static int add_types(PyObject *module) {
 }
 
 /* Now and not at the first failure, which may come when the interpreter ends and nothing can be imported any more. */
-static int find_error_maker(poplin_py_state *state) {
+static int find_functions(poplin_py_state *state) {
     PyObject *errors = PyImport_ImportModule("poplin._errors");
     if (errors == NULL) {
         return -1;
     }
     state->make_error = PyObject_GetAttrString(errors, "make");
     Py_DECREF(errors);
-    return state->make_error == NULL ? -1 : 0;
+    return state->make_error == NULL ? -1 : poplin_py_trace_find(state);
 }
 
 static int module_exec(PyObject *module) {
-    if (find_error_maker(PyModule_GetState(module)) < 0 || add_types(module) < 0 || add_numbers(module) < 0 ||
+    if (find_functions(PyModule_GetState(module)) < 0 || add_types(module) < 0 || add_numbers(module) < 0 ||
         add_verbs(module) < 0)
         return -1;
     return poplin_py_add_tables(module);
@@ -150,6 +178,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     for (size_t i = 0; i < TYPE_COUNT; i++)
         Py_VISIT(*place_of(state, i));
     Py_VISIT(state->make_error);
+    Py_VISIT(state->trace_kinds);
+    Py_VISIT(state->trace_emit);
     return 0;
 }
 
@@ -158,6 +188,8 @@ static int module_clear(PyObject *module) {
     for (size_t i = 0; i < TYPE_COUNT; i++)
         Py_CLEAR(*place_of(state, i));
     Py_CLEAR(state->make_error);
+    Py_CLEAR(state->trace_kinds);
+    Py_CLEAR(state->trace_emit);
     return 0;
 }
 

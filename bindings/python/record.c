@@ -121,7 +121,7 @@ static PyGetSetDef fields[] = {
 
 /* ---- what the core says of it ---- */
 
-PyDoc_STRVAR(transcript_doc, "transcript()\n--\n\nThe conversation for a person, masked.");
+PyDoc_STRVAR(transcript_doc, "transcript($self, /)\n--\n\nThe conversation for a person, masked.");
 
 static PyObject *record_transcript(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -141,11 +141,11 @@ static PyObject *judgement(char *explanation) {
     return result;
 }
 
-PyDoc_STRVAR(check_quit_doc, "check_quit()\n--\n\nNone, or what is wrong, for a person; as all checks.");
-PyDoc_STRVAR(check_no_cleartext_secret_doc, "check_no_cleartext_secret()\n--\n\n");
-PyDoc_STRVAR(check_deleted_doc, "check_deleted(*unique_ids)\n--\n\n");
-PyDoc_STRVAR(check_retrieved_doc, "check_retrieved(*unique_ids)\n--\n\n");
-PyDoc_STRVAR(check_order_doc, "check_order(*commands)\n--\n\n");
+PyDoc_STRVAR(check_quit_doc, "check_quit($self, /)\n--\n\nNone, or what is wrong, for a person; as all checks.");
+PyDoc_STRVAR(check_no_cleartext_secret_doc, "check_no_cleartext_secret($self, /)\n--\n\n");
+PyDoc_STRVAR(check_deleted_doc, "check_deleted($self, /, *unique_ids)\n--\n\n");
+PyDoc_STRVAR(check_retrieved_doc, "check_retrieved($self, /, *unique_ids)\n--\n\n");
+PyDoc_STRVAR(check_order_doc, "check_order($self, /, *commands)\n--\n\n");
 
 static PyObject *record_check_quit(PyObject *object, PyObject *unused) {
     (void)unused;

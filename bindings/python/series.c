@@ -85,7 +85,7 @@ static void series_dealloc(PyObject *object) {
     poplin_py_free(object);
 }
 
-PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the series: what is in flight is dropped as it comes.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nEnd the series: what is in flight is dropped as it comes.");
 
 static PyObject *series_close(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -137,8 +137,8 @@ static PyObject *raise_refusal(series_object *self, const poplin_message *messag
     return poplin_py_raise(poplin_py_state_of((PyObject *)self), message->status, &error);
 }
 
-static PyObject *series_next(PyObject *object) {
-    series_object *self = (series_object *)object;
+/* The next message, or NULL without an exception at the end; None where it is not there yet and wait is false. */
+static PyObject *next_message(series_object *self, bool wait) {
     if (self->series == NULL) {
         return self->cut ? raise_ended(self) : NULL;
     }
@@ -146,12 +146,14 @@ static PyObject *series_next(PyObject *object) {
         return NULL;
     }
     next_request request = {.series = self->series};
-    int status = poplin_py_link_ask(self->owner, ask_next, &request);
+    int status = wait ? poplin_py_link_ask(self->owner, ask_next, &request) : ask_next(&request);
     PyObject *result = NULL;
     if (status == POPLIN_OK && request.message.status == POPLIN_OK) {
         result = take_message(self, &request.message);
     } else if (status == POPLIN_OK) {
         raise_refusal(self, &request.message);
+    } else if (status == POPLIN_NEED_INPUT) {
+        result = Py_NewRef(Py_None);
     } else if (status != POPLIN_END) {
         poplin_py_link_raise(self->owner, status);
     }
@@ -159,7 +161,24 @@ static PyObject *series_next(PyObject *object) {
     return result;
 }
 
+static PyObject *series_next(PyObject *object) {
+    return next_message((series_object *)object, true);
+}
+
+PyDoc_STRVAR(poll_doc,
+             "poll($self, /)\n--\n\nThe next message, or None where it is not there yet. StopIteration: that was all.");
+
+static PyObject *series_poll(PyObject *object, PyObject *unused) {
+    (void)unused;
+    PyObject *message = next_message((series_object *)object, false);
+    if (message == NULL && PyErr_Occurred() == NULL) {
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    return message;
+}
+
 static PyMethodDef methods[] = {
+    {"poll", series_poll, METH_NOARGS, poll_doc},
     {"close", series_close, METH_NOARGS, close_doc},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Series[M]: of messages of type M, for annotations."},
     {NULL, NULL, 0, NULL},

@@ -1,7 +1,7 @@
 /*
- * server.c - the type Server: a listening server on a loop of its own, whose questions are pulled.
+ * server.c - the type Server: a listening server on a loop of its own, or on one that it shares, whose questions are pulled.
  *
- * It belongs to the thread that calls wait; only wake and advance may be called from another. What the server lends from bytes
+ * It belongs to the thread that calls wait, or steps the shared loop and calls take; only wake and advance may be called from another. What the server lends from bytes
  * objects comes back while the interpreter's lock is not held: it is put on a list and let go of at the next wait.
  */
 #include "core.h"
@@ -13,7 +13,12 @@
 #define ADVANCE_LOOK_MS 1
 
 static int listen_to(poplin_py_server *self, const poplin_server_config *config, poplin_error *error) {
-    int status = poplin_loop_new(&self->loop);
+    int status = POPLIN_OK;
+    if (self->shared != NULL) {
+        self->loop = self->shared->loop;
+    } else {
+        status = poplin_loop_new(&self->loop);
+    }
     if (status == POPLIN_OK) {
         status = poplin_questions_new(&self->questions);
     }
@@ -24,15 +29,17 @@ static int listen_to(poplin_py_server *self, const poplin_server_config *config,
     return status;
 }
 
-/* Server(settings, credentials or None, kit or None): binds and listens. */
+/* Server(settings, credentials or None, kit or None, loop=None): binds and listens, on a Loop that its host steps or on one of its own. */
 static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     (void)keywords;
     PyObject *dictionary = NULL;
     PyObject *credentials = NULL;
     PyObject *kit = NULL;
+    PyObject *loop = Py_None;
     poplin_server_config config;
     poplin_py_state *state = PyType_GetModuleState(type);
-    if (!PyArg_ParseTuple(arguments, "OOO:Server", &dictionary, &credentials, &kit) ||
+    if (!PyArg_ParseTuple(arguments, "OOO|O:Server", &dictionary, &credentials, &kit, &loop) ||
+        poplin_py_loop_of(state, loop) == NULL ||
         poplin_py_server_config(state, dictionary, credentials, kit, &config) < 0) {
         return NULL;
     }
@@ -42,6 +49,9 @@ static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *k
         return NULL;
     }
     self->kit = Py_NewRef(kit);
+    self->login_delay_by_user = config.session.login_delay_by_user;
+    self->expire_by_user = config.session.expire_by_user;
+    self->shared = loop == Py_None ? NULL : (poplin_py_loop *)Py_NewRef(loop);
     poplin_error error = {0};
     int status = listen_to(self, &config, &error);
     if (status != POPLIN_OK) {
@@ -105,7 +115,7 @@ static PyObject *question_tuple(poplin_py_server *self, const poplin_question *q
     return Py_BuildValue("iN", kind, poplin_py_make_error(poplin_py_state_of((PyObject *)self), error->status, error));
 }
 
-PyDoc_STRVAR(take_doc, "take()\n--\n\nThe next question that is there already, or None.");
+PyDoc_STRVAR(take_doc, "take($self, /)\n--\n\nThe next question that is there already, or None.");
 
 static PyObject *server_take(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -124,10 +134,11 @@ static int step(poplin_py_server *self, int milliseconds) {
     Py_BEGIN_ALLOW_THREADS status = poplin_loop_step(self->loop, milliseconds);
     Py_END_ALLOW_THREADS self->busy = false;
     self->stepped = poplin_loop_now(self->loop);
+    poplin_py_trace_hand_over(poplin_py_state_of((PyObject *)self), self->loop);
     return status;
 }
 
-PyDoc_STRVAR(wait_doc, "wait()\n--\n\nWait for the next question: a tuple; None: woken by wake.");
+PyDoc_STRVAR(wait_doc, "wait($self, /)\n--\n\nWait for the next question: a tuple; None: woken by wake.");
 
 static PyObject *server_wait(PyObject *object, PyObject *unused) {
     poplin_py_server *self = (poplin_py_server *)object;
@@ -162,7 +173,8 @@ static void note_wake(void *argument) {
     ((poplin_py_server *)argument)->woken = true;
 }
 
-PyDoc_STRVAR(wake_doc, "wake()\n--\n\nFrom any thread: has wait return None. False: not possible (after fork).");
+PyDoc_STRVAR(wake_doc,
+             "wake($self, /)\n--\n\nFrom any thread: has wait return None. False: not possible (after fork).");
 
 static PyObject *server_wake(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -181,7 +193,7 @@ bool poplin_py_server_ready(poplin_py_server *self) {
     return false;
 }
 
-PyDoc_STRVAR(start_doc, "start()\n--\n\nAccept connections.");
+PyDoc_STRVAR(start_doc, "start($self, /)\n--\n\nAccept connections.");
 
 static PyObject *server_start(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -189,6 +201,7 @@ static PyObject *server_start(PyObject *object, PyObject *unused) {
     if (!poplin_py_server_ready(self)) {
         return NULL;
     }
+    poplin_py_trace_begin(poplin_py_state_of(object), self->loop, true);
     int status = poplin_server_start(self->server);
     if (status != POPLIN_OK) {
         return poplin_py_raise(poplin_py_state_of(object), status, NULL);
@@ -196,7 +209,7 @@ static PyObject *server_start(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(port_doc, "port()\n--\n\nThe port bound; 0 for a Unix socket.");
+PyDoc_STRVAR(port_doc, "port($self, /)\n--\n\nThe port bound; 0 for a Unix socket.");
 
 static PyObject *server_port(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -207,13 +220,28 @@ static PyObject *server_port(PyObject *object, PyObject *unused) {
     return PyLong_FromUnsignedLong(poplin_server_port(self->server));
 }
 
+PyDoc_STRVAR(by_user_doc, "by_user($self, /)\n--\n\nIn what users differ: the names of the maildrops' attributes.");
+
+static PyObject *server_by_user(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const poplin_py_server *self = (poplin_py_server *)object;
+    if (self->login_delay_by_user && self->expire_by_user) {
+        return Py_BuildValue("(ss)", "login_delay", "expire");
+    }
+    if (self->login_delay_by_user || self->expire_by_user) {
+        return Py_BuildValue("(s)", self->expire_by_user ? "expire" : "login_delay");
+    }
+    return PyTuple_New(0);
+}
+
 /* A thread in advance waits for the loop's next steps, which nobody else takes once this thread has ended the server. */
 static void let_advances_end(poplin_py_server *self) {
     while (self->advancing > 0 && step(self, ADVANCE_LOOK_MS) >= 0) {
     }
 }
 
-PyDoc_STRVAR(close_doc, "close()\n--\n\nEnd the server; take gives what it asked last. Closing twice is peaceful.");
+PyDoc_STRVAR(close_doc,
+             "close($self, /)\n--\n\nEnd the server; take gives what it asked last. Closing twice is peaceful.");
 
 static PyObject *server_close(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -224,13 +252,15 @@ static PyObject *server_close(PyObject *object, PyObject *unused) {
         }
         poplin_server_free(self->server);
         self->server = NULL;
+        poplin_py_trace_hand_over(poplin_py_state_of(object), self->loop);
         let_advances_end(self);
     }
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(advance_doc, "advance(milliseconds)\n--\n\nFrom any thread but the one that calls wait, which must go on "
-                          "calling it: move the clock, and return when what was due then has been handled.");
+PyDoc_STRVAR(advance_doc,
+             "advance($self, milliseconds, /)\n--\n\nFrom any thread but the one that calls wait, which must go on "
+             "calling it: move the clock, and return when what was due then has been handled.");
 
 static PyObject *server_advance(PyObject *object, PyObject *milliseconds) {
     poplin_py_server *self = (poplin_py_server *)object;
@@ -271,23 +301,30 @@ static void server_dealloc(PyObject *object) {
         drop_questions(self->questions);
         poplin_questions_free(self->questions);
     }
-    poplin_loop_free(self->loop);
+    if (self->shared == NULL) {
+        poplin_loop_free(self->loop);
+    }
+    Py_XDECREF((PyObject *)self->shared);
     poplin_py_server_empty_trash(self);
     Py_XDECREF(self->kit);
     poplin_py_free(object);
 }
 
-PyDoc_STRVAR(accept_doc, "accept(request, user=None)\n--\n\nYes; it is this user who logs in. False: too late, as for "
-                         "all answers.");
-PyDoc_STRVAR(secret_doc, "secret(request, password)\n--\n\nThe user's password.");
-PyDoc_STRVAR(keys_doc, "keys(request, text)\n--\n\nThe user's SCRAM keys. ValueError: they are none.");
-PyDoc_STRVAR(refuse_doc, "refuse(request, status, text)\n--\n\nNo; status is one of the module's numbers.");
+PyDoc_STRVAR(accept_doc,
+             "accept($self, request, user=None, /)\n--\n\nYes; it is this user who logs in. False: too late, as for "
+             "all answers.");
+PyDoc_STRVAR(secret_doc, "secret($self, request, password, /)\n--\n\nThe user's password.");
+PyDoc_STRVAR(keys_doc, "keys($self, request, text, /)\n--\n\nThe user's SCRAM keys. ValueError: they are none.");
+PyDoc_STRVAR(refuse_doc, "refuse($self, request, status, text, /)\n--\n\nNo; status is one of the module's numbers.");
 PyDoc_STRVAR(open_doc,
-             "open(request, maildrop, entries)\n--\n\nA maildrop and its list of (unique-id, octets or None).");
-PyDoc_STRVAR(body_doc, "body(request, data)\n--\n\nA whole message; the bytes are kept until they are sent.");
-PyDoc_STRVAR(body_file_doc, "body_file(request, descriptor)\n--\n\nA message in a file; the descriptor is taken over.");
-PyDoc_STRVAR(pieces_doc, "pieces(request, pieces)\n--\n\nA message that will come in pieces.");
-PyDoc_STRVAR(piece_doc, "piece(request, data, last)\n--\n\nThe next piece.");
+             "open($self, request, maildrop, entries, login_delay=None, expire=None, /)\n--\n\nA maildrop, its list of "
+             "(unique-id, "
+             "octets or None), and what is the user's own. ValueError: that is not within what the server announces.");
+PyDoc_STRVAR(body_doc, "body($self, request, data, /)\n--\n\nA whole message; the bytes are kept until they are sent.");
+PyDoc_STRVAR(body_file_doc,
+             "body_file($self, request, descriptor, /)\n--\n\nA message in a file; the descriptor is taken over.");
+PyDoc_STRVAR(pieces_doc, "pieces($self, request, pieces, /)\n--\n\nA message that will come in pieces.");
+PyDoc_STRVAR(piece_doc, "piece($self, request, data, last, /)\n--\n\nThe next piece.");
 
 static PyMethodDef methods[] = {
     {"wait", server_wait, METH_NOARGS, wait_doc},
@@ -296,6 +333,7 @@ static PyMethodDef methods[] = {
     {"start", server_start, METH_NOARGS, start_doc},
     {"close", server_close, METH_NOARGS, close_doc},
     {"port", server_port, METH_NOARGS, port_doc},
+    {"by_user", server_by_user, METH_NOARGS, by_user_doc},
     {"advance", server_advance, METH_O, advance_doc},
     {"accept", poplin_py_server_accept, METH_VARARGS, accept_doc},
     {"secret", poplin_py_server_secret, METH_VARARGS, secret_doc},
@@ -309,7 +347,12 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(
+    type_doc,
+    "Server(settings, credentials, kit, loop=None, /)\n--\n\nA server whose questions are answered by the host.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, server_new},
     {Py_tp_dealloc, server_dealloc},
     {Py_tp_methods, methods},

@@ -35,6 +35,8 @@ static const poplin_py_setting settings[] = {
     SETTING("utf8", BOOL, session.utf8),
     SETTING("languages", STRING, session.languages),
     SETTING("expire", U32, session.expire),
+    SETTING("login_delay_by_user", BOOL, session.login_delay_by_user),
+    SETTING("expire_by_user", BOOL, session.expire_by_user),
     {NULL, POPLIN_PY_BOOL, 0},
 };
 #undef SETTING

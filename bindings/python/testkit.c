@@ -74,7 +74,7 @@ static PyObject *none_or_raise(PyObject *object, int status) {
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(add_secret_doc, "add_secret(secret)\n--\n\nOne more string that is never shown.");
+PyDoc_STRVAR(add_secret_doc, "add_secret($self, secret, /)\n--\n\nOne more string that is never shown.");
 
 static PyObject *testkit_add_secret(PyObject *object, PyObject *value) {
     poplin_testkit *kit = kit_of(object);
@@ -85,7 +85,7 @@ static PyObject *testkit_add_secret(PyObject *object, PyObject *value) {
     return none_or_raise(object, poplin_testkit_add_secret(kit, secret));
 }
 
-PyDoc_STRVAR(reset_doc, "reset()\n--\n\nForget faults and ended sessions.");
+PyDoc_STRVAR(reset_doc, "reset($self, /)\n--\n\nForget faults and ended sessions.");
 
 static PyObject *testkit_reset(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -122,10 +122,9 @@ static int fault_setting(PyObject *pair, poplin_setting *setting) {
     return poplin_py_slice(value, setting->name, &setting->value);
 }
 
-PyDoc_STRVAR(
-    add_fault_doc,
-    "add_fault(command, settings)\n--\n\nThe fault's id and its name. settings: a tuple of (name, value as octets). "
-    "ValueError: it is no fault.");
+PyDoc_STRVAR(add_fault_doc, "add_fault($self, command, settings, /)\n--\n\nThe fault's id and its name. settings: a "
+                            "tuple of (name, value as octets). "
+                            "ValueError: it is no fault.");
 
 static PyObject *testkit_add_fault(PyObject *object, PyObject *arguments) {
     poplin_testkit *kit = kit_of(object);
@@ -154,8 +153,8 @@ static PyObject *testkit_add_fault(PyObject *object, PyObject *arguments) {
     return result;
 }
 
-PyDoc_STRVAR(add_fault_text_doc, "add_fault_text(text)\n--\n\nThe same from text. ValueError: no fault.");
-PyDoc_STRVAR(add_profile_doc, "add_profile(name)\n--\n\nA quirk or an attack. ValueError: there is none.");
+PyDoc_STRVAR(add_fault_text_doc, "add_fault_text($self, text, /)\n--\n\nThe same from text. ValueError: no fault.");
+PyDoc_STRVAR(add_profile_doc, "add_profile($self, name, /)\n--\n\nA quirk or an attack. ValueError: there is none.");
 
 /* What poplin_testkit_add_fault_text and _add_profile are alike in. */
 static PyObject *add_by_text(PyObject *object, PyObject *text,
@@ -180,7 +179,7 @@ static PyObject *testkit_add_profile(PyObject *object, PyObject *name) {
     return add_by_text(object, name, poplin_testkit_add_profile);
 }
 
-PyDoc_STRVAR(remove_doc, "remove(id)\n--\n\nHow often it took effect. None: it is not there any more.");
+PyDoc_STRVAR(remove_doc, "remove($self, fault, /)\n--\n\nHow often it took effect. None: it is not there any more.");
 
 static PyObject *testkit_remove(PyObject *object, PyObject *value) {
     poplin_testkit *kit = kit_of(object);
@@ -194,7 +193,7 @@ static PyObject *testkit_remove(PyObject *object, PyObject *value) {
     return PyLong_FromUnsignedLongLong(fired);
 }
 
-PyDoc_STRVAR(fired_doc, "fired(id)\n--\n\nHow often it has taken effect so far.");
+PyDoc_STRVAR(fired_doc, "fired($self, fault, /)\n--\n\nHow often it has taken effect so far.");
 
 static PyObject *testkit_fired(PyObject *object, PyObject *value) {
     poplin_testkit *kit = kit_of(object);
@@ -207,7 +206,7 @@ static PyObject *testkit_fired(PyObject *object, PyObject *value) {
 
 /* ---- what happened ---- */
 
-PyDoc_STRVAR(records_doc, "records()\n--\n\nThe sessions that are kept, oldest first: a list of Record.");
+PyDoc_STRVAR(records_doc, "records($self, /)\n--\n\nThe sessions that are kept, oldest first: a list of Record.");
 
 static PyObject *testkit_records(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -233,7 +232,8 @@ static PyObject *testkit_records(PyObject *object, PyObject *unused) {
     return list;
 }
 
-PyDoc_STRVAR(record_doc, "record(number)\n--\n\nThe session of this number as it is now; None: it is not kept.");
+PyDoc_STRVAR(record_doc,
+             "record($self, number, /)\n--\n\nThe session of this number as it is now; None: it is not kept.");
 
 static PyObject *testkit_record(PyObject *object, PyObject *value) {
     poplin_testkit *kit = kit_of(object);
@@ -253,7 +253,8 @@ static PyObject *testkit_record(PyObject *object, PyObject *value) {
     return poplin_py_record_new(poplin_py_state_of(object), record);
 }
 
-PyDoc_STRVAR(count_doc, "count()\n--\n\n(sessions since the beginning or the last reset, those no longer kept).");
+PyDoc_STRVAR(count_doc,
+             "count($self, /)\n--\n\n(sessions since the beginning or the last reset, those no longer kept).");
 
 static PyObject *testkit_count(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -267,9 +268,10 @@ static PyObject *testkit_count(PyObject *object, PyObject *unused) {
     return Py_BuildValue("KK", (unsigned long long)sessions, (unsigned long long)not_kept);
 }
 
-PyDoc_STRVAR(follow_doc,
-             "follow(number, position)\n--\n\n(text, position): what of the session's transcript is new behind a "
-             "position, 0 at first, and will not change; then None in its place. None: it is not kept.");
+PyDoc_STRVAR(
+    follow_doc,
+    "follow($self, number, position, /)\n--\n\n(text, position): what of the session's transcript is new behind a "
+    "position, 0 at first, and will not change; then None in its place. None: it is not kept.");
 
 static PyObject *testkit_follow(PyObject *object, PyObject *arguments) {
     poplin_testkit *kit = kit_of(object);
@@ -294,7 +296,7 @@ static PyObject *testkit_follow(PyObject *object, PyObject *arguments) {
                                               : Py_BuildValue("NK", text, (unsigned long long)position);
 }
 
-PyDoc_STRVAR(changes_doc, "changes()\n--\n\nCounts up with everything that is logged.");
+PyDoc_STRVAR(changes_doc, "changes($self, /)\n--\n\nCounts up with everything that is logged.");
 
 static PyObject *testkit_changes(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -308,9 +310,10 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-PyDoc_STRVAR(wait_doc,
-             "wait(seen, milliseconds)\n--\n\nWait until changes() is not seen any more; -1: for ever. False: it "
-             "still is. What a signal's handler raises ends the wait.");
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, seen, milliseconds, /)\n--\n\nWait until changes() is not seen any more; -1: for ever. False: it "
+    "still is. What a signal's handler raises ends the wait.");
 
 /*
  * A signal that comes just before a wait, or to another thread, does not break it: it is looked for now and then. To
@@ -357,7 +360,10 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(type_doc, "Testkit(settings, /)\n--\n\nFaults to come, and records of the sessions that were.");
+
 static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
     {Py_tp_new, testkit_new},
     {Py_tp_dealloc, testkit_dealloc},
     {Py_tp_methods, methods},

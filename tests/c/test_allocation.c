@@ -34,6 +34,12 @@ static int submit_many(poplin_client *client) {
     return status == POPLIN_OK ? poplin_client_retr_all(client, wanted, COUNT_OF(wanted), 50) : status;
 }
 
+static int own_lines(poplin_client *client) {
+    int status = poplin_client_command(client, SLICE("XTND XLST"), true, false, 1);
+
+    return status == POPLIN_OK ? poplin_client_command(client, SLICE("PASS secret"), false, true, 2) : status;
+}
+
 static int open_with_token(poplin_client *client) {
     const poplin_credentials credentials = {.user = SLICE("alice"), .token = SLICE("token"), .authorize = SLICE("bob")};
 
@@ -58,6 +64,7 @@ static const struct exchange exchanges[] = {
     {NULL, "+OK welcome\r\n"},
     {NULL, "+OK\r\nPIPELINING\r\n.\r\n"},
     {submit_many, "+OK\r\n1 1\r\n5000 1\r\n.\r\n"},
+    {own_lines, "+OK\r\n.\r\n"},
 };
 
 static const struct exchange logins[] = {

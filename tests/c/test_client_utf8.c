@@ -111,7 +111,7 @@ static void languages_are_listed_and_one_is_chosen(void **state) {
     hang_up(talk);
 }
 
-/* holds: POP-LANG-1 C */
+/* holds: POP-LANG-1 C, T-FRM-3 C */
 static void what_is_no_language_is_not_sent_and_not_believed(void **state) {
     (void)state;
     static const char *const hostile[] = {"+OK\r\n \r\n", "+OK\r\n\r\n", "+OK\r\na\r\nb\r\nc\r\n"};

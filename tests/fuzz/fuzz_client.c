@@ -206,6 +206,14 @@ static void drain(struct run *run, bool all) {
     poplin_client_sent(run->client, size);
 }
 
+/* A line of the host's own; bits: whether it is multi-line, whether secret. */
+static void submit_own(struct run *run, uint32_t bits) {
+    static const char *const lines[] = {"XTND XLST", "NOOP", "DELE 1", "", "STLS", "NOOP\r\nNOOP"};
+    const poplin_slice line = poplin_slice_of(lines[choose(&run->tape, COUNT_OF(lines))]);
+
+    (void)poplin_client_command(run->client, line, (bits & 1) != 0, (bits & 2) != 0, take(&run->tape));
+}
+
 static void submit(struct run *run) {
     poplin_command command = {.verb = (enum poplin_verb)choose(&run->tape, POPLIN_VERB_COUNT + 1)};
 
@@ -214,7 +222,10 @@ static void submit(struct run *run) {
     command.octets = flip(&run->tape) ? take(&run->tape) : UINT64_MAX - choose(&run->tape, 3);
     if (command.lines == 2)
         command.language = (poplin_slice){"de-AT\r\n", command.number + 4};
-    (void)poplin_client_submit(run->client, &command, take(&run->tape));
+    if (command.verb == POPLIN_VERB_COUNT)
+        submit_own(run, command.number);
+    else
+        (void)poplin_client_submit(run->client, &command, take(&run->tape));
 }
 
 static void retrieve(struct run *run) {
