@@ -197,13 +197,14 @@ class Getmail(Peer):
 
     name = "getmail6"
     modes = ("plain", "implicit")  # it knows no STLS
+    names_ca = True  # else it trusts whom poplib trusts by default
 
     def version(self) -> str:
         return run("getmail", "--version").split()[1]
 
     def fetch(self, account: Account) -> Iterable[bytes]:
         retriever = "SimplePOP3SSLRetriever" if account.mode == "implicit" else "SimplePOP3Retriever"
-        trust = f"ca_certs = {account.ca_file}\n" if account.mode == "implicit" else ""
+        trust = f"ca_certs = {account.ca_file}\n" if account.mode == "implicit" and self.names_ca else ""
         for part in ("cur", "new", "tmp"):
             (account.mail / part).mkdir()
         account.write(
