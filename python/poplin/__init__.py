@@ -9,13 +9,23 @@ POP3 for people who script: a client and a server.
 
 `connect` makes a `Client`, `discover` finds a mail domain's servers; `Server` serves maildrops that are a script's own
 objects. Whatever goes wrong with a peer is a `poplin.Error`. `poplin.testing` has a server for tests, and throw-away
-certificates.
+certificates. `poplin.aio` is the same under asyncio, `poplin.protocol` the protocol without connections, and
+`poplin.poplib` a drop-in for the standard module.
+
+In the examples below, `server` is such a server, with two messages for alice, and `pop` a client of hers; `folder` is a
+path, below which `folder / "alice"` is a Maildir of one message.
 """
+
+import sys
+
+if "t" in sys.abiflags:
+    raise ImportError("poplin does not support free-threaded interpreters: use an ordinary Python, 3.11 or newer")
 
 from poplin._backend import Backend, Maildrop
 from poplin._capabilities import Capabilities
 from poplin._client import Client
-from poplin._connect import Limits, connect
+from poplin._connect import connect
+from poplin._connecting import ConnectOptions, Limits
 from poplin._core import __version__
 from poplin._discover import SRV, Candidate, discover
 from poplin._errors import (
@@ -53,6 +63,7 @@ __all__ = [
     "Capabilities",
     "CertificateError",
     "Client",
+    "ConnectOptions",
     "ConnectionLost",
     "Error",
     "InUse",

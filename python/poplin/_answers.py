@@ -8,10 +8,12 @@ from types import CoroutineType
 from typing import Any
 
 from poplin import _bodies, _core
-from poplin._calls import Calls, Settle, Strand
-from poplin._client import secret_octets
+from poplin._calls import Calls, Held, Settle, Strand
+from poplin._conversation import secret_octets
 from poplin._errors import AuthError, InUse, Refused, Temporary
 from poplin._logins import login_methods
+from poplin._maildir import Maildir
+from poplin._offers import days_of
 
 _STATUSES: tuple[tuple[type[Refused], int], ...] = (
     (AuthError, _core.AUTH),
@@ -29,8 +31,10 @@ class Answers:
         self._core = core
         self._calls = calls
         self._note = note
+        self._held = Held()
         self._maildrop: Callable[[str], Any] = backend.maildrop
         self._logins = login_methods(backend)
+        self._by_user = core.by_user()
         self._login_failed: Callable[[str, str], Any] | None = getattr(backend, "login_failed", None)
         self._table: dict[int, Callable[..., None]] = {
             _core.QUESTION_CHECK: self._on_check,
@@ -81,8 +85,12 @@ class Answers:
 
     def _list(self, request: int, drop: Any) -> None:
         strand = Strand(drop, self._calls)
+        terms: dict[str, Any] = {}
+        if isinstance(drop, Maildir) and drop.failure is not None:
+            self._note(drop.failure)
 
         def listing() -> Any:
+            terms.update({name: getattr(drop, name, None) for name in self._by_user})
             entries = drop.list()
             return entries if isinstance(entries, Future | CoroutineType) else list(entries)
 
@@ -91,31 +99,45 @@ class Answers:
 
             def give(entries: Any) -> None:
                 nonlocal opened
-                opened = self._core.open(request, strand, list(entries))
+                expire = terms.get("expire")
+                days = None if expire is None else days_of(expire)
+                number = self._held.put(strand)
+                try:
+                    opened = self._core.open(request, number, list(entries), terms.get("login_delay"), days)
+                finally:
+                    if not opened:
+                        self._held.take(number)
 
             self._reply(request, give)(entries, error)
             if not opened:
-                self._on_close(strand)
+                self._close(strand)
 
         strand.run(listing, settle)
 
-    def _on_body(self, request: int, strand: Strand, uid: str) -> None:
+    def _on_body(self, request: int, number: int, uid: str) -> None:
+        strand: Strand = self._held[number]
         strand.run(
             lambda: strand.drop.retr(uid),
-            self._reply(request, lambda body: _bodies.give(self._core, request, strand, body)),
+            self._reply(request, lambda body: _bodies.give(self._core, self._held, request, strand, body)),
         )
 
-    def _on_piece(self, request: int, pieces: _bodies.FilePieces | _bodies.IteratorPieces) -> None:
+    def _on_piece(self, request: int, number: int) -> None:
+        pieces: _bodies.Pieces = self._held[number]
         pieces.strand.run(pieces.next, self._reply(request, lambda piece: self._core.piece(request, *piece)))
 
-    def _on_pieces_done(self, pieces: _bodies.FilePieces | _bodies.IteratorPieces) -> None:
+    def _on_pieces_done(self, number: int) -> None:
+        pieces: _bodies.Pieces = self._held.take(number)
         pieces.strand.run(pieces.close, self._told)
 
-    def _on_commit(self, request: int, strand: Strand, uids: list[str]) -> None:
+    def _on_commit(self, request: int, number: int, uids: list[str]) -> None:
+        strand: Strand = self._held[number]
         strand.run(lambda: strand.drop.dele(uids), self._reply(request, lambda _: self._core.accept(request)))
 
-    def _on_close(self, strand: Strand, outcome: int = 0) -> None:
+    def _on_close(self, number: int, outcome: int) -> None:
         del outcome  # the maildrop's `dele` has told it all
+        self._close(self._held.take(number))
+
+    def _close(self, strand: Strand) -> None:
         close = getattr(strand.drop, "close", None)
         if close is not None:
             strand.run(close, self._told)

@@ -20,12 +20,25 @@ or CRLF. A str is none: encode it, or make a Path of it.
 
 @runtime_checkable
 class Maildrop(Protocol):
-    """
+    r"""
     One user's messages during one session. A plain object with these methods will do. Where it has a method `close`
     too, that is called once, last, however the session ended.
 
     Each method may return a `concurrent.futures.Future` of its result instead. What a method raises ends its request
     with -ERR and is kept in `Server.errors`; `Refused`, `InUse`, `Temporary` are answers and are not kept.
+
+    Where the server's expire_by_user= and login_delay_by_user= say that users differ, the attributes `expire` and
+    `login_delay` are this user's own; without one, or where it is None, the server's holds.
+
+    >>> class Diary:
+    ...     def list(self):
+    ...         return [("day-1", None)]
+    ...     def retr(self, uid):
+    ...         return b"Subject: today\n\nIt rained.\n"
+    ...     def dele(self, uids):
+    ...         print("bye,", *uids)
+    >>> isinstance(Diary(), poplin.Maildrop)
+    True
     """
 
     def list(self) -> Iterable[tuple[str, int | None] | tuple[str, int | None, bool]] | Future[Any]:
@@ -34,9 +47,11 @@ class Maildrop(Protocol):
         its octets as on the wire, each line end counted as two; or None: it is read and counted when asked for.
         A third element says whether the header is more than ASCII: see `Server`'s utf8=.
         """
+        ...
 
     def retr(self, uid: str) -> Body | Future[Any]:
         """One message's content."""
+        ...
 
     def dele(self, uids: builtins.list[str]) -> Future[Any] | None:
         """Delete these, once, at QUIT. An exception tells the client that they are not deleted."""
@@ -64,7 +79,15 @@ class Backend(Protocol):
     there. Unknown users, wrong passwords and wrong tokens look the same to a client.
 
     Futures and exceptions as for `Maildrop`.
+
+    >>> class Users:
+    ...     def password(self, user):
+    ...         return {"alice": "secret"}.get(user)
+    ...     def maildrop(self, user):
+    ...         return poplin.Maildir(folder / user)
+    >>> server = poplin.Server(Users())
     """
 
     def maildrop(self, user: str) -> Maildrop | Future[Any]:
         """The messages of a user who has logged in. Raise `InUse` or `Temporary` to refuse."""
+        ...

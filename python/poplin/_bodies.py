@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from poplin import _core
-from poplin._calls import Strand
+from poplin._calls import Held, Strand
 
 PIECE = 1 << 20  # octets that a file or an iterator is asked for at a time
 
@@ -58,7 +58,35 @@ class IteratorPieces:
             close()
 
 
-def give(core: _core.Server, request: int, strand: Strand, body: Any) -> None:
+class AsyncPieces:
+    """An asynchronous iterator of octets, small ones joined."""
+
+    def __init__(self, strand: Strand, pieces: AsyncIterator[Any]) -> None:
+        self.strand = strand
+        self._pieces = pieces
+
+    async def next(self) -> tuple[bytes, bool]:
+        """The next piece, and whether it is the last."""
+        parts: list[bytes] = []
+        size = 0
+        async for piece in self._pieces:
+            parts.append(_octets(piece, "a piece"))
+            size += len(parts[-1])
+            if size >= PIECE:
+                return b"".join(parts), False
+        return b"".join(parts), True
+
+    async def close(self) -> None:
+        """No more is wanted: a generator's finally runs now."""
+        close = getattr(self._pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+Pieces = FilePieces | IteratorPieces | AsyncPieces
+
+
+def give(core: _core.Server, held: Held, request: int, strand: Strand, body: Any) -> None:
     """Answers a request for a message. TypeError: it is nothing that can be sent. OSError: a file cannot be read."""
     if isinstance(body, bytes | bytearray | memoryview):
         core.body(request, bytes(body))
@@ -68,17 +96,21 @@ def give(core: _core.Server, request: int, strand: Strand, body: Any) -> None:
         with body:
             core.body_file(request, _duplicate(body))
     elif hasattr(body, "read"):
-        _give_pieces(core, request, FilePieces(strand, body))
-    elif hasattr(body, "__iter__") and not isinstance(body, str):
-        _give_pieces(core, request, IteratorPieces(strand, iter(body)))
+        _give_pieces(core, held, request, FilePieces(strand, body))
+    elif isinstance(body, AsyncIterable):
+        _give_pieces(core, held, request, AsyncPieces(strand, aiter(body)))
+    elif isinstance(body, Iterable) and not isinstance(body, str):
+        _give_pieces(core, held, request, IteratorPieces(strand, iter(body)))
     else:
         hint = ": encode it, or make a Path of it" if isinstance(body, str) else ""
         raise TypeError(f"retr() must return bytes, a path, a binary file or pieces, not {type(body).__name__}{hint}")
 
 
-def _give_pieces(core: _core.Server, request: int, pieces: FilePieces | IteratorPieces) -> None:
-    if not core.pieces(request, pieces):
-        pieces.close()
+def _give_pieces(core: _core.Server, held: Held, request: int, pieces: Pieces) -> None:
+    number = held.put(pieces)
+    if not core.pieces(request, number):
+        held.take(number)
+        pieces.strand.run(pieces.close, lambda value, error: None)
 
 
 def _octets(piece: Any, what: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -119,6 +120,30 @@ class Strand:
                 self._go_on()
 
         return settled
+
+
+class Held:
+    """
+    What the core knows by a number: maildrops and messages in pieces. In the core's own hands they would be out of the
+    collector's sight, and a server that was forgotten with its sessions would stay for ever.
+    """
+
+    def __init__(self) -> None:
+        self._things: dict[int, Any] = {}
+        self._numbers = itertools.count(1)
+
+    def put(self, thing: Any) -> int:
+        """Keeps it, and returns its number."""
+        number = next(self._numbers)
+        self._things[number] = thing
+        return number
+
+    def __getitem__(self, number: int) -> Any:
+        return self._things[number]
+
+    def take(self, number: int) -> Any:
+        """What the core does not ask for any more."""
+        return self._things.pop(number)
 
 
 def _outcome(function: Callable[[], Any]) -> tuple[Any, BaseException | None]:

@@ -3,19 +3,24 @@
 import copy
 import random as random_numbers
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from poplin import _core
 from poplin._errors import NetworkError, Timeout
 from poplin._url import URL
 
 if TYPE_CHECKING:
-    import dns.rdtypes.IN.SRV
     import dns.resolver
+    from dns.rdtypes.IN.SRV import SRV as Answer  # noqa: N811  (a class)
 
 
 class SRV(NamedTuple):
-    """One answer of DNS, for `discover`'s resolve=: (priority, weight, port, target), and whether it is signed."""
+    """
+    One answer of DNS, for `discover`'s resolve=: (priority, weight, port, target), and whether it is signed.
+
+    >>> poplin.SRV(10, 1, 995, "pop.example.org")
+    SRV(priority=10, weight=1, port=995, target='pop.example.org', signed=False)
+    """
 
     priority: int
     """Lower ones are tried first."""
@@ -41,7 +46,9 @@ class Candidate(NamedTuple):
     """
     A server to try, as `discover` found it. Plain data: keep the one that worked, and look it up no more.
 
-        poplin.connect(candidate.url, tls=candidate.tls, user=candidate.users, password=…)
+    >>> found = poplin.Candidate("pop.example.org", 995, "implicit", True, ("alice@example.org", "alice"))
+    >>> found.url  # for poplin.connect(found.url, tls=found.tls, user=found.users, password=...)
+    'pop3s://pop.example.org'
     """
 
     host: str
@@ -102,13 +109,23 @@ def discover(
 
     Raises Timeout and NetworkError where a look-up fails, which is not the same as a domain that names no server;
     ModuleNotFoundError without dnspython; ValueError where the address is none.
+
+    >>> records = {"_pop3s._tcp.example.org": [(10, 1, 995, "pop.example.org")]}
+    >>> [found] = poplin.discover("alice@example.org", resolve=lambda name: records.get(name, []))
+    >>> found.url, found.tls, found.users
+    ('pop3s://pop.example.org', 'implicit', ('alice@example.org', 'alice'))
     """
     domain, users, pop3s_name, pop3_name = _core.account(address)
     ask = _dns(resolver, dnssec, timeout) if resolve is None else resolve
-    records = [(True, *SRV(*record)) for record in ask(pop3s_name)]
-    records += [(False, *SRV(*record)) for record in ask(pop3_name)]
+    records = [_counted(True, record) for record in ask(pop3s_name)]
+    records += [_counted(False, record) for record in ask(pop3_name)]
     numbers = (random or random_numbers.SystemRandom()).randbytes(4 * len(records))
     return [Candidate(*found, users) for found in _core.discover(domain, records, numbers, cleartext)]
+
+
+def _counted(implicit: bool, record: Iterable[Any]) -> tuple[bool, int, int, int, str, bool]:
+    priority, weight, port, target, signed = SRV(*record)
+    return implicit, priority, weight, port, target, signed
 
 
 def _dns(resolver: "dns.resolver.Resolver | None", dnssec: bool, timeout: float) -> Callable[[str], Iterable[SRV]]:
@@ -137,7 +154,7 @@ def _dns(resolver: "dns.resolver.Resolver | None", dnssec: bool, timeout: float)
         except dns.exception.DNSException as error:
             raise NetworkError(f"look-up of {name}: {error}", doing=f"look-up of {name}", reason=str(error)) from error
         signed = dnssec and bool(answer.response.flags & dns.flags.AD)
-        record: dns.rdtypes.IN.SRV.SRV
+        record: Answer
         for record in answer:
             yield SRV(record.priority, record.weight, record.port, str(record.target), signed)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from poplin import _core
-from poplin._connect import milliseconds
+from poplin._connecting import milliseconds
 from poplin._errors import StateError
 
 STOP_PATIENCE = 5.0  # seconds that exit waits for a callback that does not return

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from poplin import _core
-from poplin._client import secret_octets
-from poplin._connect import mechanism_names, milliseconds
+from poplin._connecting import mechanism_names, milliseconds
+from poplin._conversation import secret_octets
 
 METHODS = {
     "password": _core.ASK_SECRET,
@@ -115,6 +115,9 @@ def scram_keys(
 
     ValueError: the password, which is prepared by SASLprep, is empty, too long or holds what no login can carry; or the
     other arguments are out of range.
+
+    >>> poplin.scram_keys("secret").split("$")[0]
+    'SCRAM-SHA-256'
     """
     hashes = {"SHA-256": _core.SCRAM_SHA_256, "SHA-1": _core.SCRAM_SHA_1}
     if hash not in hashes:

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from poplin import _core
+from poplin._alone import Alone
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from poplin._client import Client, Sink
+    from poplin._client import Client
+    from poplin._conversation import Sink
 
 
 class Stat(NamedTuple):
-    """The maildrop in two numbers (STAT)."""
+    """
+    The maildrop in two numbers (STAT).
+
+    >>> count, octets = pop.stat()
+    >>> count
+    2
+    """
 
     count: int  # type: ignore[assignment]  # a tuple has a method of this name
     """Messages not marked as deleted."""
@@ -23,7 +31,12 @@ class Stat(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """One message's size (LIST)."""
+    """
+    One message's size (LIST).
+
+    >>> [(one.number, one.octets) for one in pop.list()]
+    [(1, 23), (2, 23)]
+    """
 
     number: int
     """The message's number in this session, from 1."""
@@ -33,7 +46,14 @@ class Listing(NamedTuple):
 
 
 class Language(NamedTuple):
-    """One language of the server's (LANG)."""
+    """
+    One language of the server's (LANG).
+
+    >>> with poplin.testing.Server(languages={"de": ("Deutsch", {})}) as polyglot:
+    ...     with poplin.connect(polyglot.url) as pop:
+    ...         print([one.description for one in pop.lang()])
+    ['Deutsch', 'English']
+    """
 
     tag: str
     """Its name for programs: "de", "pt-BR"."""
@@ -43,7 +63,13 @@ class Language(NamedTuple):
 
 
 class UniqueID(NamedTuple):
-    """One message's name (UIDL)."""
+    """
+    One message's name (UIDL).
+
+    >>> seen = {uid for number, uid in pop.uidl()}
+    >>> [one.number for one in pop.uidl() if one.uid not in seen]
+    []
+    """
 
     number: int
     """The message's number in this session, from 1."""
@@ -52,22 +78,49 @@ class UniqueID(NamedTuple):
     """What the message is known by in this and all later sessions."""
 
 
-class Message(_core.Message):
-    """
+class BaseMessage(Alone, _core.Message):
+    """What a message is, whoever waits."""
+
+    __slots__ = ()
+
+    _alone = "belongs to its connection (its data and its email() do not)"
+
+    def __repr__(self) -> str:
+        kind = f"{type(self).__module__}.{type(self).__qualname__}".replace("._results", "").replace("._client", "")
+        return f"<{kind} {self.number} uid={self.uid!r} octets={self.octets}>"
+
+    @staticmethod
+    def _parsed(data: bytes) -> EmailMessage:
+        import email
+        import email.policy
+
+        return email.message_from_bytes(data, policy=email.policy.default)
+
+    @staticmethod
+    def _parsed_header(data: bytes) -> EmailMessage:
+        header, _, _ = data.partition(b"\r\n\r\n")
+        return BaseMessage._parsed(header + b"\r\n\r\n")
+
+
+class Message(BaseMessage):
+    r"""
     A message of a client's maildrop: listed by `Client.messages`, or fetched by `Client.retr_all`.
 
     number: the message's number in this session, from 1.
     uid: what it is known by in this and all later sessions; None where the server has no UIDL.
     octets: its size as the server announced it. What comes may differ.
     data: the message, with CRLF line ends; None where it was only listed.
+
+    >>> message = pop.messages()[0]
+    >>> message.number, message.octets, message.data
+    (1, 23, None)
+    >>> message.retr()
+    b'Subject: one\r\n\r\nhello\r\n'
     """
 
     __slots__ = ()
 
     _client: Client
-
-    def __repr__(self) -> str:
-        return f"<poplin.Message {self.number} uid={self.uid!r} octets={self.octets}>"
 
     @overload
     def retr(self) -> bytes: ...
@@ -86,8 +139,19 @@ class Message(_core.Message):
         self._client.dele(self.number)
 
     def email(self) -> EmailMessage:
-        """The message parsed by Python's `email` package, from `data`, or fetched first where that is None."""
-        import email
-        import email.policy
+        """
+        The message parsed by Python's `email` package, from `data`, or fetched first where that is None.
 
-        return email.message_from_bytes(self.retr() if self.data is None else self.data, policy=email.policy.default)
+        >>> pop.messages()[0].email()["subject"]
+        'one'
+        """
+        return self._parsed(self.retr() if self.data is None else self.data)
+
+    def headers(self) -> EmailMessage:
+        """
+        Its header parsed, the body empty: from `data`, or fetched by TOP where that is None.
+
+        >>> [message.headers()["subject"] for message in pop.messages()]
+        ['one', 'two']
+        """
+        return self._parsed_header(self.top() if self.data is None else self.data)

@@ -14,32 +14,25 @@ from poplin._backend import Backend
 from poplin._calls import Calls, Workers
 from poplin._errors import StateError
 from poplin._listening import stop_at_exit
+from poplin._trace import problem
 
 ERRORS_KEPT = 1000  # a hostile peer can provoke errors without end
 
 
-class Serving:
-    """A core's server with a script's backend, from its start to its end."""
+class BaseServing:
+    """A core's server with a script's backend, whoever drives it."""
 
     def __init__(
         self,
         core: _core.Server,
-        backend: Backend,
-        workers: int,
+        backend: object,
+        calls: Calls,
         on_error: Callable[[BaseException], object] | None,
     ) -> None:
         self._core = core
         self._on_error = on_error
         self._errors: deque[BaseException] = deque(maxlen=ERRORS_KEPT)
-        self._own = threading.local()
-        self._workers = Workers(workers, self._mark_own)
-        self._late: deque[Callable[[], None]] = deque()
-        self._ended = False
-        self._lock = threading.Lock()
-        self._answers = Answers(backend, core, Calls(self._workers, self._post), self._note)
-        self._process = os.getpid()
-        self._stopping = False
-        self.thread: threading.Thread | None = None
+        self._answers = Answers(backend, core, calls, self._note)
 
     @property
     def errors(self) -> list[BaseException]:
@@ -49,14 +42,59 @@ class Serving:
     @property
     def state(self) -> str:
         """A word for it."""
-        return "stopped" if self._stopping else "listening" if self.thread is None else "serving"
+        raise NotImplementedError
 
     def forget_errors(self) -> None:
         """From here on `errors` begins anew."""
         self._errors.clear()
 
+    def _answer(self, question: tuple[object, ...] | None) -> None:
+        # Nothing that a script's objects do, an exception whose __str__ raises say, may end the thread.
+        try:
+            if question is not None:
+                self._answers.to(question)
+        except BaseException as error:
+            self._note(error)
+
+    def _note(self, error: BaseException) -> None:
+        self._errors.append(error)
+        problem(error)
+        if self._on_error is not None:
+            try:
+                self._on_error(error)
+            except BaseException as another:
+                self._errors.append(another)
+
+
+class Serving(BaseServing):
+    """A server on a thread of its own, from its start to its end."""
+
+    def __init__(
+        self,
+        core: _core.Server,
+        backend: Backend,
+        workers: int,
+        on_error: Callable[[BaseException], object] | None,
+    ) -> None:
+        self._own = threading.local()
+        self._workers = Workers(workers, self._mark_own)
+        self._late: deque[Callable[[], None]] = deque()
+        self._ended = False
+        self._lock = threading.Lock()
+        super().__init__(core, backend, Calls(self._workers, self._post), on_error)
+        self._process = os.getpid()
+        self._stopping = False
+        self.thread: threading.Thread | None = None
+
+    @property
+    def state(self) -> str:
+        """A word for it."""
+        return "stopped" if self._stopping else "listening" if self.thread is None else "serving"
+
     def start(self) -> None:
-        """Serves, on a thread of its own. StateError: it was started or stopped before."""
+        """Serves, on a thread of its own. StateError: it was started or stopped before, or is the parent process's."""
+        if os.getpid() != self._process:
+            raise StateError("this server belongs to the parent process: make another in this one")
         if self.thread is not None or self._stopping:
             raise StateError("this server was started or stopped before")
         thread = threading.Thread(target=self._serve, name=f"poplin-server-{self._core.port()}", daemon=True)
@@ -116,14 +154,6 @@ class Serving:
             self._ended = True
         self._catch_up()
 
-    def _answer(self, question: tuple[object, ...] | None) -> None:
-        # Nothing that a script's objects do, an exception whose __str__ raises say, may end the thread.
-        try:
-            if question is not None:
-                self._answers.to(question)
-        except BaseException as error:
-            self._note(error)
-
     def _mark_own(self) -> None:
         """Notes that this thread is one of the server's, which must not wait for itself."""
         self._own.thread = True
@@ -147,11 +177,3 @@ class Serving:
                 self._core.wake()
                 return
         settle()
-
-    def _note(self, error: BaseException) -> None:
-        self._errors.append(error)
-        if self._on_error is not None:
-            try:
-                self._on_error(error)
-            except BaseException as another:
-                self._errors.append(another)

@@ -15,7 +15,14 @@ AnyPath = str | os.PathLike[str]
 
 
 class TLSInfo(NamedTuple):
-    """What was negotiated, and what was verified of the server; `str` of it is version and cipher in words."""
+    """
+    What was negotiated, and what was verified of the server; `str` of it is version and cipher in words.
+
+    >>> with poplin.testing.Server(tls="implicit") as secure:
+    ...     with poplin.connect(secure.url, ca_pem=secure.ca_pem) as pop:
+    ...         print(pop.tls.version, pop.tls.verified)
+    TLS1.3 ca
+    """
 
     version: str
     """Of the protocol: "TLS1.3"."""
@@ -91,7 +98,7 @@ def trust(
 ) -> _core.Credentials:
     """What to trust and to show: the same object as before where nothing has changed, so that sessions are resumed."""
     settings: dict[str, object] = {"verify": verify, "no_resumption": not resumption}
-    files = {"ca_file": ca_file, "first_use_file": trust_on_first_use, "key_log": key_log}
+    files = {"ca_file": ca_file, "trust_on_first_use": trust_on_first_use, "key_log": key_log}
     settings |= {name: os.fsencode(path) for name, path in files.items() if path is not None}
     if ca_pem is not None:
         settings["ca_pem"] = ca_pem

@@ -29,10 +29,19 @@ class URL:
     __slots__ = ("auth", "host", "port", "scheme", "user")
 
     host: str
+    """A name, or an IP address without brackets."""
+
     scheme: Literal["pop3s", "pop3", "pop"]
+    """In lower case."""
+
     port: int
+    """As it was given, or else the scheme's own."""
+
     user: str | None
+    """Who logs in; None: it does not say."""
+
     auth: str | None
+    """The mechanism; None: it does not say."""
 
     def __init__(
         self,

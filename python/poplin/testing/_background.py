@@ -34,7 +34,9 @@ class Background:
         """There are none."""
 
     def start(self) -> None:
-        """Serves. StateError: it was started or stopped before."""
+        """Serves. StateError: it was started or stopped before, or is the parent process's."""
+        if os.getpid() != self._process:
+            raise StateError("this server belongs to the parent process: make another in this one")
         if self._started or self._stopped:
             raise StateError("this server was started or stopped before")
         self._core.start()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poplin import _core
+from poplin._alone import Alone
 
 if TYPE_CHECKING:
     from poplin.testing._files import Files
@@ -19,8 +20,19 @@ BLEMISHES: dict[str, str] = _core.BLEMISHES
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class CA:
-    """A certificate authority of one's own, thrown away with this object, for several certificates."""
+class CA(Alone):
+    """
+    A certificate authority of one's own, thrown away with this object, for several certificates.
+
+    >>> ca = poplin.testing.CA()
+    >>> expired = ca.certificate("mail.test", blemish="expired")
+    >>> with poplin.testing.Server(tls="implicit", certificate=expired) as server:
+    ...     poplin.connect(server.url, ca_pem=ca.pem)
+    Traceback (most recent call last):
+    poplin.CertificateError: ...
+    """
+
+    _alone = "keeps its key to itself"
 
     def __init__(self) -> None:
         self._authority = _core.Authority()
@@ -45,6 +57,15 @@ class CA:
         that has this CA as client_ca_pem=. A name with an "@" is in it as an e-mail address too.
 
         CertificateError: the name is empty, longer than 64 octets, or no plain text.
+
+        >>> ca = poplin.testing.CA()
+        >>> clients = {"auth": "EXTERNAL", "client_ca_pem": ca.pem}
+        >>> server = poplin.testing.Server({"alice": "secret"}, tls="implicit", **clients)
+        >>> with server, ca.client("alice") as alice:
+        ...     shown = alice.cert_file, alice.key_file
+        ...     with poplin.connect(server.url, ca_pem=server.ca_pem, auth="EXTERNAL", client_cert=shown) as pop:
+        ...         print(pop.mechanism)
+        EXTERNAL
         """
         return Certificate(*self._authority.issue_client(user), blemish="none")
 
@@ -56,6 +77,10 @@ class Certificate:
     """
     A server's or client's certificate and key, signed by a throw-away CA: PEM text, and as a context manager files
     too, in a temporary folder that is removed at the end.
+
+    >>> with poplin.testing.certificate("mail.test") as certificate:
+    ...     certificate.cert_file.name, certificate.key_file.name, certificate.ca_file.name
+    ('cert.pem', 'key.pem', 'ca.pem')
     """
 
     ca_pem: str
@@ -80,6 +105,10 @@ class Certificate:
         self.staple = staple
         self.blemish = blemish
         self._files: Files | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """A copy has no files: it would remove those of the original."""
+        return {**vars(self), "_files": None}
 
     def __enter__(self) -> Self:
         from poplin.testing._files import Files
@@ -124,5 +153,10 @@ class Certificate:
 
 
 def certificate(*names: str) -> Certificate:
-    """A good certificate of a CA of its own, as `CA.certificate`."""
+    """
+    A good certificate of a CA of its own, as `CA.certificate`.
+
+    >>> poplin.testing.certificate("mail.test").cert_pem.splitlines()[0]
+    '-----BEGIN CERTIFICATE-----'
+    """
     return CA().certificate(*names)

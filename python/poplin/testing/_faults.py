@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poplin import _core
+from poplin._alone import Alone
 
 QUIRKS: dict[str, str] = _core.QUIRKS
 """Behaviours of real servers that `Server.quirk` plays: name and meaning."""
@@ -19,8 +20,19 @@ ATTACKS: dict[str, str] = _core.ATTACKS
 Command = Literal["STLS", "CAPA", "QUIT", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "NOOP", "RSET"]
 
 
-class Fault:
-    """A fault of a test server, or all of a quirk or an attack. As a context manager it is removed at the end."""
+class Fault(Alone):
+    """
+    A fault of a test server, or all of a quirk or an attack. As a context manager it is removed at the end.
+
+    >>> with server.fault("RETR", refuse="the dog ate it") as fault:
+    ...     try:
+    ...         pop.retr(1)
+    ...     except poplin.Refused:
+    ...         print(fault.name, "|", fault.fired)
+    RETR refuse="the dog ate it" | 1
+    """
+
+    _alone = "belongs to its server"
 
     def __init__(self, kit: _core.Testkit, added: tuple[int, str]) -> None:
         self._kit = kit
@@ -176,6 +188,11 @@ class Faults:
         stall_after: silence after so many octets, or behind the reply
 
         ValueError: no effect is named, two exclude each other, or a value is none; it says what to do.
+
+        >>> _ = server.fault("RETR", nth=2, drop_after=10)
+        >>> [len(pop.retr(number)) for number in (1, 2)]
+        Traceback (most recent call last):
+        poplin.ConnectionLost: ...
         """
         values = locals()
         defaults = Faults.fault.__kwdefaults__ or {}
@@ -185,17 +202,35 @@ class Faults:
         )
 
     def fault_text(self, text: str) -> Fault:
-        """The same from text, as transcripts and the command line have it: 'RETR nth=2 drop_after=100'."""
+        """
+        The same from text, as transcripts and the command line have it: 'RETR nth=2 drop_after=100'.
+
+        >>> _ = server.fault_text("DELE nth=2 refuse=no")
+        """
         return Fault(self._kit, self._kit.add_fault_text(text))
 
     def quirk(self, name: str) -> Fault:
-        """Adds what one of `QUIRKS` does. ValueError: there is none of this name, or it was added before."""
+        """
+        Adds what one of `QUIRKS` does. ValueError: there is none of this name, or it was added before.
+
+        >>> server.quirk("guessed-sizes")
+        <poplin.testing.Fault guessed-sizes>
+        >>> pop.list(1).octets, len(pop.retr(1))
+        (1024, 23)
+        """
         if name in ATTACKS:
             raise ValueError(f"{name} is no quirk but an attack: attack({name!r}) adds it")
         return Fault(self._kit, self._kit.add_profile(name))
 
     def attack(self, name: str) -> Fault:
-        """Adds what one of `ATTACKS` does. ValueError: there is none of this name, or it was added before."""
+        """
+        Adds what one of `ATTACKS` does. ValueError: there is none of this name, or it was added before.
+
+        >>> with poplin.testing.Server(tls="stls") as secure, secure.attack("stls-stripped"):
+        ...     poplin.connect(secure.url, ca_pem=secure.ca_pem, tls="stls")
+        Traceback (most recent call last):
+        poplin.Unsupported: ...
+        """
         if name in QUIRKS:
             raise ValueError(f"{name} is no attack but a quirk: quirk({name!r}) adds it")
         return Fault(self._kit, self._kit.add_profile(name))

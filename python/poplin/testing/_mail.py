@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 class Mail(NamedTuple):
-    """A message in a test server's maildrop."""
+    """
+    A message in a test server's maildrop.
+
+    >>> first, second = server.messages("alice")
+    >>> first.octets, first.email()["subject"]
+    (23, 'one')
+    """
 
     uid: str
     """What it is known by: the unique-id that UIDL tells."""
@@ -96,12 +102,16 @@ class Maildrops:
     # ---- mail ----
 
     def deliver(self, user: str, message: Deliverable) -> str:
-        """
+        r"""
         Delivers a message and returns its unique-id. Sessions that are open do not see it.
 
         message: its octets, with LF or CRLF; a message of the `email` package; or the path of a file with one message.
         ValueError: there is no such user, or not one message at the path (`load` takes many). LimitExceeded: it is
         larger than max_message.
+
+        >>> uid = server.deliver("alice", b"Subject: three\n\nhi\n")
+        >>> [mail.uid for mail in server.messages("alice")].index(uid)
+        2
         """
         name, data = octets("a user's name", user), self._content(message)
         return self._maildrops().deliver(name, data)
@@ -113,6 +123,9 @@ class Maildrops:
 
         ValueError: there is no such user. NetworkError, an OSError: it cannot be read. LimitExceeded: a message is
         larger than max_message.
+
+        >>> server.load("alice", folder / "alice") == [server.messages("alice")[-1].uid]
+        True
         """
         return self._maildrops().load(octets("a user's name", user), path)
 
@@ -125,7 +138,13 @@ class Maildrops:
         self._maildrops().remove(octets("a user's name", user), uid)
 
     def clear(self, user: str) -> None:
-        """Removes all of the user's messages that are there now. ValueError: there is no such user."""
+        """
+        Removes all of the user's messages that are there now. ValueError: there is no such user.
+
+        >>> server.clear("alice")
+        >>> server.messages("alice")
+        []
+        """
         name, memory = octets("a user's name", user), self._maildrops()
         for uid in memory.unique_ids(name):
             try:

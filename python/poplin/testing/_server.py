@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, TypeVar
 
 from poplin import _core
+from poplin._alone import Alone
 from poplin._backend import Backend
-from poplin._connect import TLS, milliseconds
+from poplin._connecting import TLS, milliseconds
 from poplin._errors import StateError
 from poplin._listening import Address, core_settings, tls_mode
 from poplin._logins import ITERATIONS, asks_of, client_ca_settings, login_settings
@@ -30,11 +31,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Clock:
-    """A test server's clock: deadlines, delays and the autologout go by it."""
+class Clock(Alone):
+    """
+    A test server's clock: deadlines, delays and the autologout go by it.
 
-    def __init__(self, running: Background | Serving) -> None:
+    >>> with poplin.connect(server.url, user="alice", password="secret") as pop:
+    ...     server.clock.advance(600)  # ten minutes pass
+    ...     pop.stat()
+    Traceback (most recent call last):
+    poplin.ConnectionLost: ...
+    """
+
+    _alone = "belongs to its server"
+
+    def __init__(self, running: Background | Serving, address: Address) -> None:
         self._running = running
+        self._address = address
 
     def advance(self, seconds: float) -> None:
         """
@@ -43,20 +55,27 @@ class Clock:
         """
         self._running.advance(milliseconds("seconds", seconds))
 
+    def __repr__(self) -> str:
+        return f"<poplin.testing.Clock of {self._address}, {self._running.state}>"
 
-class Server(Faults, Maildrops):
+
+class Server(Alone, Faults, Maildrops):
     r"""
     A POP3 server for tests. It keeps its users' mail in memory, or asks a backend; it notes what happens, and it can be
     told to misbehave.
 
-        with Server(users={"alice": "secret"}) as server:
-            server.deliver("alice", b"Subject: hi\r\n\r\nhello")
-            run_my_program(server.host, server.port)
-            server.sessions[0].assert_quit().assert_deleted(...)
-
     It listens from its construction on; `start`, or entering the context, begins to serve; `stop`, or leaving the
     context, ends it. Everything may be used before, meanwhile and, but for the clock, afterwards, from any thread.
+
+    >>> with poplin.testing.Server(users={"alice": "secret"}) as server:
+    ...     uid = server.deliver("alice", b"Subject: hi\r\n\r\nhello\r\n")
+    ...     with poplin.connect(server.url, user="alice", password="secret") as pop:
+    ...         pop.dele(1)
+    >>> server.sessions[0].assert_quit().assert_deleted(uid)
+    <poplin.testing.Session 1 from 127.0.0.1:..., 'alice', committed>
     """
+
+    _alone = "listens and serves"
 
     def __init__(
         self,
@@ -86,6 +105,8 @@ class Server(Faults, Maildrops):
         failed_login_delay: float = 0.0,
         login_delay: int = 0,
         expire: int | Literal["never"] | None = None,
+        expire_by_user: bool = False,
+        login_delay_by_user: bool = False,
         utf8: bool = False,
         languages: Languages | None = None,
         limits: ServerLimits | None = None,
@@ -105,8 +126,11 @@ class Server(Faults, Maildrops):
         certificate: of `certificate` or `CA.certificate`; for tls= "implicit" and "stls" one is made if need be.
         quirks: names from `QUIRKS` that are played from the beginning.
         exclusive: one session at a time for a user (RFC 1939 demands it).
-        lock, lock_wait, expire, utf8, languages, limits: as for `poplin.Server`. In memory, a message whose header is
-            not plain ASCII is one for clients that have sent UTF8.
+        lock, lock_wait, utf8, languages, limits: as for `poplin.Server`. In memory, a message whose header is not plain
+            ASCII is one for clients that have sent UTF8.
+        expire, expire_by_user, login_delay_by_user: as for `poplin.Server`. In memory, a message that was delivered so
+            many days ago, by the server's clock, is removed when a session opens the maildrop; never while another
+            has it open.
         greeting: the greeting's text.
         inactivity: seconds after which a silent client is left.
         max_sessions: more at once are turned away.
@@ -168,6 +192,8 @@ class Server(Faults, Maildrops):
             utf8=utf8,
             languages=languages,
             expire=expire,
+            expire_by_user=expire_by_user,
+            login_delay_by_user=login_delay_by_user,
             limits=limits,
         )
         settings = (
@@ -204,7 +230,7 @@ class Server(Faults, Maildrops):
         self._raise_errors = raise_errors
         self._files: Files | None = None
         self._writing = threading.Lock()
-        self.clock = Clock(self._running)
+        self.clock = Clock(self._running, self._address)
         """The server's clock, which tests may move."""
 
     # ---- where it is ----
@@ -313,6 +339,10 @@ class Server(Faults, Maildrops):
         """
         Waits until predicate(server) is true, and returns what it gave. It is looked at whenever something happens in a
         session, in the caller's thread. TimeoutError: it was not true within so many seconds; it shows what happened.
+
+        >>> pop.dele(1)
+        >>> server.wait_for(lambda server: server.sessions[0].marked) == (server.messages("alice")[0].uid,)
+        True
         """
         __tracebackhide__ = True
         until = time.monotonic() + timeout

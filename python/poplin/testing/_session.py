@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Self
 
 from poplin import _core
+from poplin._alone import Alone
+from poplin._errors import StateError
 
 Outcome = Literal["committed", "left", "dropped", "timed out", "failed"]
 """How a session can end."""
@@ -15,7 +18,15 @@ LONGEST_WAIT = 0x7FFFFFFF  # milliseconds that the core waits at most
 
 
 class Exchange(NamedTuple):
-    """A command and its reply, as they crossed the wire; secrets are masked."""
+    """
+    A command and its reply, as they crossed the wire; secrets are masked.
+
+    >>> with poplin.connect(server.url, user="alice", password="secret") as pop:
+    ...     _ = pop.stat()
+    >>> exchange = server.sessions[0].exchanges[-2]
+    >>> exchange.command, exchange.reply
+    ('STAT', '+OK 2 46')
+    """
 
     command: str
     """What the client said; empty for the greeting, and for the server's words at the end."""
@@ -45,14 +56,22 @@ class Exchange(NamedTuple):
     """The names of the faults that took effect, by ", "; empty where none did."""
 
 
-class Session:
+class Session(Alone):
     """
     One connection to a test server. Each property shows it as it is at that moment.
 
     An assertion that does not hold waits until it does, until the session has ended, or for `settle` seconds: a client
     that has just returned may be ahead of the server's books. It returns the session, so that several can follow each
     other.
+
+    >>> with poplin.connect(server.url, user="alice", password="secret") as pop:
+    ...     _ = pop.retr(1)
+    >>> session = server.sessions[0].assert_order("RETR 1", "QUIT")
+    >>> session.user, session.outcome, len(session.retrieved)
+    ('alice', 'committed', 1)
     """
+
+    _alone = "belongs to its server"
 
     settle: float = 5.0
     """Seconds that an assertion waits at most."""
@@ -161,7 +180,9 @@ class Session:
         return self._look().transcript()
 
     def __repr__(self) -> str:
-        record = self._look()
+        with contextlib.suppress(StateError):  # in a child after fork: what was seen last has to do
+            self._look()
+        record = self._record
         user = f", {record.user!r}" if record.user else ""
         return f"<poplin.testing.Session {record.number} from {record.peer}{user}, {record.outcome or 'open'}>"
 
@@ -183,7 +204,15 @@ class Session:
         return self._assert(lambda record: record.check_retrieved(*uids))
 
     def assert_no_cleartext_secret(self) -> Self:
-        """No password, digest or authentication exchange has crossed without TLS."""
+        """
+        No password, digest or authentication exchange has crossed without TLS.
+
+        >>> with poplin.connect(server.url, user="alice", password="secret"):
+        ...     pass
+        >>> server.sessions[0].assert_no_cleartext_secret()
+        Traceback (most recent call last):
+        AssertionError: ...
+        """
         __tracebackhide__ = True
         return self._assert(lambda record: record.check_no_cleartext_secret())
 

@@ -20,19 +20,21 @@ else:
 class PopServerMixin(_Base):
     r"""
     Gives each test of a `unittest.TestCase` or `IsolatedAsyncioTestCase` a server of its own, at which "alice" logs in
-    with "secret":
-
-        class FetchTest(PopServerMixin, unittest.TestCase):
-            pop3_options = {"quirks": ["guessed-sizes"]}
-
-            def test_fetch(self):
-                self.pop3_server.deliver("alice", b"Subject: hi\r\n\r\nhello\r\n")
-                fetch(self.pop3_server.url_for("alice"), "secret")
-                self.pop3_server.sessions[0].assert_quit()
-
+    with "secret".
     The server is there once `setUp` has run (an own `setUp` calls `super().setUp()` first) and is stopped after
     `tearDown`, as a cleanup. What a test fails with carries the masked transcript as a note. An error in a backend's
     method is an error of the test, unless the test has failed and shows it already.
+
+    >>> class FetchTest(poplin.testing.PopServerMixin, unittest.TestCase):
+    ...     pop3_options = {"quirks": ["guessed-sizes"]}
+    ...
+    ...     def test_fetch(self):
+    ...         self.pop3_server.deliver("alice", b"Subject: hi\r\n\r\nhello\r\n")
+    ...         with poplin.connect(self.pop3_server.url, user="alice", password="secret") as pop:
+    ...             pop.retr(1)
+    ...         self.pop3_server.sessions[0].assert_quit()
+    >>> FetchTest("test_fetch").run().wasSuccessful()
+    True
     """
 
     pop3_options: ClassVar[Mapping[str, Any]] = {}
