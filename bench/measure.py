@@ -1,64 +1,40 @@
-"""The measuring itself: how often each client runs, in which order, and what becomes of the samples of both tables."""
+"""The measuring itself: what of the tables is filled, how long the clients work, and what becomes of all samples."""
 
 import argparse
 import fnmatch
-import math
+import functools
 import os
 import sys
 
+import callbacks
 import processes
 import report
 import server_report
 import servers
 import setting
-from setting import BARE, CLIENTS, ROWS, SERVER_ROWS, Client, Row
+from rounds import Runner, run_in_turn
+from setting import BARE, CALLBACK_ROWS, CLIENTS, ROWS, SERVER_ROWS, Client, Row
 
 LEAST_SECONDS = 0.3  # that a client works for one sample
 MOST_SECONDS = 30.0  # that a client works for all samples of a row, though there are always two
 BUSY = 0.5  # processes that wanted to run in the last minute, from which on the machine counts as busy
 
-
-class Runner:
-    """One client in one row."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.sessions = 1
-        self.rounds = 0
-        self.samples: list[processes.Sample | None] = []  # one a round
-
-    def calibrate(self, row: Row, server: processes.Server, port: int, rounds: int) -> None:
-        """Find out how many sessions make a sample, and how many rounds there is time for."""
-        first = processes.run_client(self.client, row, server, port, 1)
-        self.sessions = max(1, math.ceil(LEAST_SECONDS / first.wall))
-        affordable = int(MOST_SECONDS / (self.sessions * first.wall))
-        self.rounds = min(rounds, max(2, affordable))
-        if self.rounds < rounds:
-            self.samples.append(first)  # what takes so long needs no warming up
-
-    def run(self, row: Row, server: processes.Server, port: int, number: int) -> None:
-        """Take the sample of one round, unless it is there already or this client is done."""
-        if number >= self.rounds:
-            self.samples.append(None)
-        elif number >= len(self.samples):
-            self.samples.append(processes.run_client(self.client, row, server, port, self.sessions))
+ClientRunner = Runner[processes.Sample]
 
 
-def measure_row(row: Row, clients: list[Client], server: processes.Server, rounds: int) -> dict[str, Runner]:
-    """Run the clients in turn, round by round, in changing order, so that a disturbance meets all alike."""
+def measure_row(row: Row, clients: list[Client], server: processes.Server, rounds: int) -> dict[str, ClientRunner]:
+    """Run the clients in turn."""
     port = server.port(row)
-    runners = []
+    runners: dict[str, ClientRunner] = {}
     for client in clients:
-        runner = Runner(client)
+        runner = Runner(functools.partial(processes.run_client, client, row, server, port), LEAST_SECONDS, MOST_SECONDS)
         try:
-            runner.calibrate(row, server, port, rounds)
-            runners.append(runner)
+            runner.calibrate(rounds)
+            runners[client.name] = runner
         except processes.WrongError as error:
             print(f"left out of {row.key}: {error}", file=sys.stderr)
-    for number in range(rounds):
-        for runner in runners if number % 2 == 0 else reversed(runners):
-            runner.run(row, server, port, number)
-    return {runner.client.name: runner for runner in runners}
+    run_in_turn(list(runners.values()), rounds)
+    return runners
 
 
 def choose(arguments: argparse.Namespace) -> tuple[list[Row], list[Client]]:
@@ -112,9 +88,16 @@ def measure_servers(arguments: argparse.Namespace) -> list[server_report.Result]
     return servers.measure(rows, servers.those_there(peers), arguments.rounds)
 
 
+def measure_callbacks(arguments: argparse.Namespace) -> list[callbacks.Result]:
+    """Fill the third kind of table."""
+    rows = [row for row in CALLBACK_ROWS if is_wanted(row.key, arguments.rows)]
+    return callbacks.measure(rows, arguments.rounds)
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    keys = ", ".join([row.key for row in ROWS] + [row.key for row in SERVER_ROWS])
+    rows = [[row.key for row in ROWS], [row.key for row in SERVER_ROWS], [row.key for row in CALLBACK_ROWS]]
+    keys = "; ".join(", ".join(some) for some in rows)
     parser = argparse.ArgumentParser(description="Measure poplin beside others.")
     parser.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help=keys)
     parser.add_argument("--clients", nargs="+", default=["*"], metavar="PATTERN", help="as in the table: 'poplin*'")
@@ -138,7 +121,8 @@ def main() -> None:
         print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): do not trust what follows", file=sys.stderr)
     results = measure_clients(arguments)
     server_results = measure_servers(arguments)
-    report.write(results, server_results, setting.BUILD / "results.json")
+    callback_results = measure_callbacks(arguments)
+    report.write(results, server_results, callback_results, setting.BUILD / "results.json")
     print("\nPromises")
     broken = report.show_promises(results) + server_report.show_promises(server_results)
     if broken and arguments.check:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Protocol
 
 import setting
 from setting import BENCH, BUILD, LIBRARY, TOP
@@ -94,11 +95,21 @@ class Sample:
     server: float
 
 
+class Measured(Protocol):
+    """What a client's sessions need to know of a server."""
+
+    ca_file: Path
+
+    def cpu(self) -> float:
+        """Give the seconds of processor time that it has used."""
+        ...
+
+
 class WrongError(Exception):
     """A client failed, or did not receive what it should have."""
 
 
-def run_client(client: setting.Client, row: setting.Row, server: Server, port: int, sessions: int) -> Sample:
+def run_client(client: setting.Client, row: setting.Row, server: Measured, port: int, sessions: int) -> Sample:
     """Have a client run sessions, check that everything arrived, and divide the cost by their number."""
     before = server.cpu()
     if client.name == "mpop":
@@ -109,7 +120,7 @@ def run_client(client: setting.Client, row: setting.Row, server: Server, port: i
 
 
 def run_reporting(
-    client: setting.Client, row: setting.Row, server: Server, port: int, sessions: int
+    client: setting.Client, row: setting.Row, server: Measured, port: int, sessions: int
 ) -> tuple[float, float]:
     """Run a client that says "go" when it is ready and reports at the end, so that its start is not counted."""
     security = "tls" if row.tls else "plain"
@@ -145,7 +156,7 @@ delivery exchange {folder}/new
 """
 
 
-def run_mpop(row: setting.Row, server: Server, port: int, sessions: int) -> tuple[float, float]:
+def run_mpop(row: setting.Row, server: Measured, port: int, sessions: int) -> tuple[float, float]:
     """Run mpop, whole processes. It must deliver: a file a message, in memory, is what it does fastest."""
     memory = Path("/dev/shm")
     wall = cpu = 0.0

@@ -1,4 +1,4 @@
-"""The table of the clients, its promises, and the results of both tables as JSON."""
+"""The table of the clients, its promises, and the results of all tables as JSON."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import callbacks
 import server_report
 from processes import Sample
 from setting import BARE, CLIENTS, Row
@@ -65,12 +66,18 @@ class Result:
         }
 
 
-def write(results: Sequence[Result], server_results: Sequence[server_report.Result], path: Path) -> None:
+def write(
+    results: Sequence[Result],
+    server_results: Sequence[server_report.Result],
+    callback_results: Sequence[callbacks.Result],
+    path: Path,
+) -> None:
     """Write the results for a program to read. Times are in seconds, of one session, one start or one stop."""
     everything = {
         "cores": os.cpu_count(),
         "rows": [result.as_json() for result in results],
         "servers": [result.as_json() for result in server_results],
+        "callbacks": [result.as_json() for result in callback_results],
     }
     path.write_text(json.dumps(everything, indent=2))
     print(f"\nAll samples: {path}")

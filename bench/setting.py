@@ -1,5 +1,6 @@
 """
-What is measured: the rows of the two tables, and the clients and the test servers in them. A new one is an entry here.
+What is measured: the rows of the three kinds of tables, and the clients, the test servers and the shapes of messages
+in them. A new one is an entry here.
 """
 
 import dataclasses
@@ -161,6 +162,77 @@ SERVER_ROWS = [
     ServerRow("sessions", "Sessions, one after the other", "session"),
     ServerRow("sessions-16", "Sessions, 16 at once", "session", at_once=16),
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What `retr` gives for a message (see server_peers/callback_server.py), and whether the main thread computes."""
+
+    key: str
+    title: str
+    computing: bool = False
+
+    @property
+    def name(self) -> str:
+        """For a person."""
+        return f"{self.title}, main computes" if self.computing else self.title
+
+
+@dataclasses.dataclass(frozen=True)
+class CallbackRow:
+    """One server with a backend in Python, and one load."""
+
+    face: str  # "thread": poplin.Server; "aio": poplin.aio.Server
+    workers: int
+    load: Row
+
+    @property
+    def key(self) -> str:
+        """For the command line."""
+        workers = "-workers" if self.workers else ""
+        return f"callbacks-{self.face}{workers}-{self.load.key}"
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        server = "poplin.aio.Server" if self.face == "aio" else "poplin.Server"
+        load = self.load.title.partition(",")[0]
+        return f"{load} by the callbacks of {server}, workers={self.workers}"
+
+    @property
+    def command(self) -> Sequence[str | Path]:
+        """What Python is to run."""
+        return [PEERS / "callback_server.py", self.face, str(self.workers), BUILD]
+
+
+CALLBACK_BASE = "bytes"  # what the other shapes are compared with
+CALLBACK_CLIENT = CLIENTS[0]  # takes the least of the machine
+
+SHAPES = [
+    Shape("bytes", CALLBACK_BASE),
+    Shape("path", "path"),
+    Shape("file", "file"),
+    Shape("pieces", "64 KiB a piece"),
+    Shape("lines", "a line a piece"),
+]
+ASYNC_SHAPES = [
+    Shape("async-pieces", "64 KiB, async"),
+    Shape("async-lines", "a line, async"),
+]
+
+CALLBACK_ROWS = [
+    CallbackRow(face, workers, load)
+    for face in ("thread", "aio")
+    for workers in (0, 2)
+    for load in (Row("small", 50, 4 * KIB), Row("large", 5, 4 * MIB))
+]
+
+
+def shapes_of(row: CallbackRow) -> list[Shape]:
+    """Give what is measured in a row. The main thread of an asynchronous server is the one that serves."""
+    if row.face == "aio":
+        return SHAPES + ASYNC_SHAPES
+    return SHAPES + [dataclasses.replace(shape, computing=True) for shape in SHAPES]
 
 
 def environment_of(program: Client | TestServer) -> dict[str, str]:
