@@ -315,3 +315,40 @@ def test_nobody_listens(server: Any) -> None:
     server.stop()
     with pytest.raises(poplin.NetworkError):
         poplin.connect(url)
+
+
+def test_messages_newest_first(served: Any, connect: Any) -> None:
+    pop = connect(served(messages(3)))
+    assert [message.number for message in pop.messages(newest_first=True)] == [3, 2, 1]
+
+
+def test_messages_since_a_unique_id(served: Any, connect: Any) -> None:
+    pop = connect(served(messages(4)))
+    uids = [message.uid for message in pop.messages()]
+    assert [message.uid for message in pop.messages(since_uid=uids[1])] == uids[2:]
+    assert [message.uid for message in pop.messages(since_uid=uids[1], newest_first=True)] == uids[:1:-1]
+    assert pop.messages(since_uid=uids[-1]) == []
+    assert [message.uid for message in pop.messages(since_uid="not there any more")] == uids
+
+
+def test_since_a_unique_id_where_the_server_has_none(served: Any, connect: Any) -> None:
+    server = served(messages(2))
+    server.fault("UIDL", refuse="what is that?")
+    pop = connect(server)
+    assert [message.uid for message in pop.messages()] == [None, None]
+    with pytest.raises(poplin.Refused):
+        pop.messages(since_uid="one")
+
+
+def test_the_headers_of_a_message_come_by_top(served: Any, connect: Any) -> None:
+    server = served([b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nTo: a@example.org,\r\n b@example.org\r\n\r\nbody\r\n"])
+    pop = connect(server)
+    (message,) = pop.messages()
+    headers = message.headers()
+    assert headers["subject"] == "grüße"
+    assert headers["to"] == "a@example.org, b@example.org"
+    assert headers.get_payload() == ""
+    assert "RETR" not in server.transcript
+    (fetched,) = pop.retr_all()
+    assert fetched.headers()["subject"] == "grüße"
+    assert server.transcript.count("TOP 1 0") == 1

@@ -33,7 +33,7 @@ def blocks(text: str) -> list[str]:
 
 BLOCKS = [
     block
-    for name in ("README.md", "docs/testing.md", "docs/logins.md", "docs/offers.md")
+    for name in ("README.md", "docs/testing.md", "docs/logins.md", "docs/offers.md", "docs/aio.md", "docs/protocol.md")
     for block in blocks((ROOT / name).read_text("utf-8"))
 ]
 TESTS = [block for block in BLOCKS if "def test_" in block and "pop3_server)" in block]
@@ -176,6 +176,76 @@ def test_serve_a_maildir_and_fetch(tmp_path: Path) -> None:
     assert (fetched.stdout, fetched.stderr) == (f"{len(SAMPLES)} messages\n", "")
     assert len(mailbox.Maildir(tmp_path / "mail")) == len(SAMPLES)
     assert len(source) == 0
+
+
+def test_serve_a_folder_with_coroutines_and_fetch_several_accounts_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    for sample in SAMPLES:
+        shutil.copy(sample, folder)
+    examples = ROOT / "examples/python"
+    with running(examples / "aio_serve.py", folder, "alice", POPLIN_PASSWORD="secret") as server:
+        url = line_of(server).partition(" on ")[2].replace("://", "://alice@")
+        gone = "pop3://alice@127.0.0.1:1"
+        counted = run(examples / "aio_fetch.py", "", url, gone, POPLIN_PASSWORD="secret")
+        fetched = run(examples / "fetch.py", url, tmp_path / "mail", POPLIN_PASSWORD="secret")
+    assert counted.stderr == ""
+    assert f"{url}: {len(SAMPLES)} messages" in counted.stdout
+    assert f"{gone}: " in counted.stdout
+    assert fetched.stdout == f"{len(SAMPLES)} messages\n"
+    assert sorted(file.name for file in folder.iterdir()) == sorted(f".deleted-{sample.name}" for sample in SAMPLES)
+
+
+def test_the_protocol_over_sockets(tmp_path: Path, certificate: poplin.testing.Certificate) -> None:
+    """The example's client from its own server by STLS, that server with another client, that client by pop3s."""
+    folder, mail = tmp_path / "served", tmp_path / "mail"
+    folder.mkdir()
+    mail.mkdir()
+    for sample in SAMPLES:
+        shutil.copy(sample, folder)
+    example = ROOT / "examples/python/protocol_sockets.py"
+    ca, pem = certificate.ca_file, tmp_path / "server.pem"
+    pem.write_text(certificate.cert_pem + certificate.key_pem)
+    with running(example, "serve", folder, "alice", pem, POPLIN_PASSWORD="secret") as server:
+        url = line_of(server).replace("://", "://alice@")
+        done = run(example, "fetch", url, mail, ca, POPLIN_PASSWORD="secret")
+        wrong = run(example, "fetch", url, mail, ca, POPLIN_PASSWORD="wrong")
+        strange = run(example, "fetch", url, mail, POPLIN_PASSWORD="secret")
+        assert (done.stdout, done.stderr) == (f"{len(SAMPLES)} messages\n", "")
+        assert (wrong.returncode, "did not accept the credentials" in wrong.stderr) == (1, True)
+        assert (strange.returncode, "certificate verify failed" in strange.stderr) == (1, True)
+        assert len(list(folder.iterdir())) == len(SAMPLES)
+        other = run(ROOT / "examples/python/fetch.py", url, tmp_path / "Maildir", POPLIN_PASSWORD="secret")
+        assert (other.stdout, other.stderr) == (f"{len(SAMPLES)} messages\n", "")
+        assert list(folder.iterdir()) == []
+        assert run(example, "fetch", url, mail, ca, POPLIN_PASSWORD="secret").stdout == "0 messages\n"
+    wire = [re.sub(rb"\r?\n", b"\r\n", sample.read_bytes()) for sample in SAMPLES]
+    fetched = [(mail / f"{number}.eml").read_bytes() for number in range(1, len(SAMPLES) + 1)]
+    assert fetched == [octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n" for octets in wire]
+    with poplin.testing.Server({"alice": "secret"}, tls="implicit", certificate=certificate) as implicit:
+        implicit.deliver("alice", b"Subject: one\r\n\r\n")
+        done = run(example, "fetch", implicit.url_for("alice"), mail, ca, POPLIN_PASSWORD="secret")
+        assert (done.stdout, done.stderr) == ("1 messages\n", "")
+        implicit.sessions[-1].assert_quit()
+
+
+def test_the_protocol_under_trio(certificate: poplin.testing.Certificate) -> None:
+    example = ROOT / "examples/python/protocol_trio.py"
+    with contextlib.ExitStack() as stack:
+        urls = []
+        for tls in ("implicit", "stls"):
+            made = poplin.testing.Server({"alice": "secret"}, tls=tls, certificate=certificate)
+            server = stack.enter_context(made)
+            server.deliver("alice", b"Subject: one\r\n\r\n")
+            urls.append(server.url_for("alice"))
+        done = run(example, "--ca", certificate.ca_file, *urls, POPLIN_PASSWORD="secret")
+        assert done.stderr == ""
+        assert sorted(done.stdout.splitlines()) == sorted(f"{url}: 1 messages, 16 octets" for url in urls)
+        wrong = run(example, "--ca", certificate.ca_file, *urls, POPLIN_PASSWORD="wrong")
+        assert (wrong.returncode, wrong.stdout, wrong.stderr.count("AuthError")) == (1, "", 2)
+        strange = run(example, *urls, POPLIN_PASSWORD="secret")
+        assert (strange.returncode, strange.stdout) == (1, "")
+        assert strange.stderr.count("certificate verify failed") == 2
 
 
 def test_discover() -> None:

@@ -1,6 +1,5 @@
 """Waiting: interrupts, deadlines, threads, fork, other people's event loops."""
 
-import asyncio
 import os
 import signal
 import threading
@@ -140,43 +139,6 @@ def test_a_child_after_fork_can_only_close(serve: Any, connect: Any) -> None:
     pop.quit()
     backend.wait_closed()
     assert backend.deleted == ["uid-1"]
-
-
-def test_a_client_under_asyncio_that_submits_while_idle(serve: Any, connect: Any) -> None:
-    """The link is hosted by asyncio's loop: watched by descriptor, stepped, never waited for."""
-    server, _ = serve(mail(3))
-    pop = connect(server)
-    link = pop._link
-
-    async def run() -> list[int]:
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def step() -> None:
-            link.step()
-            changed.set()
-
-        async def done(call: Any) -> Any:
-            loop.call_soon(step)
-            while not call.done(False):
-                changed.clear()
-                timeout = link.timeout()
-                handle = None if timeout < 0 else loop.call_later(timeout / 1000, step)
-                await asyncio.wait_for(changed.wait(), 20)
-                if handle is not None:
-                    handle.cancel()
-            return call.reply()
-
-        loop.add_reader(link.fileno(), step)
-        counts = []
-        for _ in range(5):
-            counts.append((await done(pop._call("STAT")))[2])
-            await asyncio.sleep(0)
-        loop.remove_reader(link.fileno())
-        return counts
-
-    assert asyncio.run(run()) == [3] * 5
-    assert pop.stat().count == 3
 
 
 def test_a_forgotten_server_does_not_hang_the_exit() -> None:
