@@ -21,7 +21,8 @@ struct heap_block {
 static struct {
     struct heap_block blocks[HEAP_BLOCKS];
     size_t count;
-    const char *secrets[HEAP_SECRETS]; /* each of HEAP_PART octets or more; NULL: none */
+    const char *secrets[HEAP_SECRETS]; /* each of a part's octets or more; NULL: none */
+    size_t part;                       /* octets of a secret that tell it; HEAP_PART where chance does not */
     bool spilled;                      /* one was found in a block that was given back */
 } heap;
 
@@ -35,8 +36,8 @@ void __wrap_free(void *memory);
 /* Whether a part of a secret is in the octets. */
 static inline bool heap_shows(const void *octets, size_t size) {
     for (size_t i = 0; i < HEAP_SECRETS && heap.secrets[i] != NULL; i++)
-        for (const char *part = heap.secrets[i]; strlen(part) >= HEAP_PART; part++)
-            if (memmem(octets, size, part, HEAP_PART) != NULL)
+        for (const char *part = heap.secrets[i]; strlen(part) >= heap.part; part++)
+            if (memmem(octets, size, part, heap.part) != NULL)
                 return true;
     return false;
 }
@@ -97,6 +98,7 @@ static inline void heap_look_for(const char *first, const char *second, const ch
     heap.secrets[0] = first;
     heap.secrets[1] = second;
     heap.secrets[2] = third;
+    heap.part = HEAP_PART;
     heap.spilled = false;
 }
 

@@ -239,12 +239,14 @@ static void nothing_is_left_behind_a_session_that_ends_early(void **state) {
 static void look_for_what_they_show(size_t conversation) {
     const char *said = other_conversations[conversation];
 
-    if (strstr(said, BEARER) != NULL || strstr(said, XOAUTH) != NULL)
+    if (strstr(said, BEARER) != NULL || strstr(said, XOAUTH) != NULL) {
         heap_look_for(PASSWORD, BEARER, XOAUTH);
-    else if (strstr(said, DIGEST) != NULL || strstr(said, ANSWER) != NULL)
+    } else if (strstr(said, DIGEST) != NULL || strstr(said, ANSWER) != NULL) {
         heap_look_for(DIGEST, ANSWER, PASSWORD);
-    else
+        heap.part = 2 * HEAP_PART; /* a few of its digits stand in the challenge of one session among thousands, too */
+    } else {
         heap_look_for(PASSWORD, ENCODED, LOGIN_PASSWORD);
+    }
 }
 
 /* holds: T-SEC-2 B, T-SEC-1 S */
