@@ -13,9 +13,10 @@ help:
 	@echo 'make interop   against six foreign servers, and fourteen foreign clients against poplin (docs/interop.md)'
 	@echo 'make bench     how fast, beside others'
 	@echo 'make fuzz      the fuzz drivers, FUZZ_SECONDS (60) each'
-	@echo 'make sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer; the C tests under valgrind'
+	@echo 'make sanitize  the tests under AddressSanitizer and UndefinedBehaviorSanitizer; the C tests under valgrind, those'
+	@echo '               with threads under ThreadSanitizer'
 	@echo 'make conformance  docs/conformance.md, from the last make test and make interop'
-	@echo 'make lint      two compilers with warnings as errors, clang-tidy, ruff, mypy, luacheck, layers, formatting'
+	@echo 'make lint      two compilers with warnings as errors, clang-tidy, ruff, mypy, pyright, luacheck, layers, formatting'
 	@echo 'make format    format the C and Python sources'
 	@echo 'make docs      the reference of the C library and the Python package, in build/docs'
 	@echo 'make wheel     a wheel in build/dist'
@@ -51,8 +52,8 @@ fuzz:
 
 sanitize:
 	@tools/setup sanitize
-	@tools/build cmake asan python asan-python
-	@$(VENV)/python tools/run_tests.py sanitize asan-c asan-python asan-lua valgrind
+	@tools/build cmake asan tsan python asan-python
+	@$(VENV)/python tools/run_tests.py sanitize asan-c tsan-c asan-python asan-lua valgrind
 
 conformance:
 	@tools/conformance.py

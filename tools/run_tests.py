@@ -130,6 +130,7 @@ class Suites:
             "lua": lambda: self._busted("lua", ROOT / "build/cmake"),
             "interop": lambda: [self._pytest("interop", "interop", ["-s", "tests/interop"])],
             "asan-c": lambda: self._c("asan-c", ROOT / "build/asan", environment=sanitizers()),
+            "tsan-c": lambda: self._c("tsan-c", ROOT / "build/tsan", environment=thread_sanitizer()),
             "asan-python": self._asan_python,
             "asan-lua": lambda: self._busted("asan-lua", ROOT / "build/asan", preloaded_sanitizers()),
             "valgrind": lambda: self._c(
@@ -199,6 +200,10 @@ def sanitizers() -> dict[str, str]:
         "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0",
         "PEER_DEADLINE": "100",
     }
+
+
+def thread_sanitizer() -> dict[str, str]:
+    return {"TSAN_OPTIONS": f"suppressions={ROOT / 'tools/tsan.supp'}:print_suppressions=0", "PEER_DEADLINE": "100"}
 
 
 def preloaded_sanitizers() -> dict[str, str]:

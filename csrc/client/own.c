@@ -29,7 +29,8 @@ static bool holds_secret(poplin_slice line, enum poplin_verb verb) {
 }
 
 int poplin_client_command(poplin_client *client, poplin_slice line, bool multiline, bool secret, uint64_t tag) {
-    if (client->phase == 0 || client->opening.active || client->quitting)
+    bool behind_quit = client->quitting && !client->challenged; /* a response goes before a QUIT that waits */
+    if (client->phase == 0 || client->opening.active || behind_quit)
         return POPLIN_ERR_STATE;
     enum poplin_verb verb = client->challenged ? POPLIN_NO_VERB : poplin_verb_parse(keyword_of(line));
     if (verb == POPLIN_STLS || verb == POPLIN_QUIT || (line.size > 0 && !poplin_line_is_clean(line)))

@@ -111,6 +111,8 @@ class Message(BaseMessage):
     octets: its size as the server announced it. What comes may differ.
     data: the message, with CRLF line ends; None where it was only listed.
 
+    It belongs to its client, and can be neither copied nor pickled; `data`, and what `email` returns, can.
+
     >>> message = pop.messages()[0]
     >>> message.number, message.octets, message.data
     (1, 23, None)

@@ -228,6 +228,10 @@ static void challenge_is_answered_first(void **state) {
     assert_int_equal(command(talk, "aHVzaA==", false, 21), POPLIN_OK);
     assert_int_equal(submit(talk, quit, 22), POPLIN_OK); /* the challenge has its response */
     assert_sends(talk, "aHVzaA==\r\n");
+    says(talk, "+ YWdhaW4=\r\n");
+    assert_int_equal(command(talk, "*", false, 23), POPLIN_OK); /* QUIT has not been sent */
+    assert_int_equal(command(talk, "NOOP", false, 24), POPLIN_ERR_STATE);
+    assert_sends(talk, "*\r\n");
     says(talk, "-ERR no\r\n");
     drain(talk);
     const poplin_slice sent = poplin_buffer_slice(&talk->sent);

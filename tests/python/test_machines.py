@@ -80,6 +80,8 @@ def client_trace(pieces: Iterable[bytes], commands: list[tuple[str, int, int]], 
                     machine.submit(tag, VERBS[verb], number or None, lines, 0, None)
                 else:
                     machine.command(tag, verb.encode(), number > 0, lines > 0)
+        elif event[0] == _core.EVENT_REPLY and event[10]:
+            machine.command(99, b"response", False, True)
 
     events, sent = drive(machine, pieces, react)
     return joined(events), sent
@@ -119,7 +121,7 @@ REPLIES = (
     b"+OK 2 300\r\n+OK\r\n1 100\r\n2 200 octets\r\n.\r\n+OK\r\n1 a\r\n2 b!\r\n.\r\n+OK 2 200\r\n"
     b"+OK 100 octets\r\nSubject: x\r\n\r\n..\r\n..a\r\n...\r\n\n.\r\nb\r.\r\rc\r\n\r\n.\r\n"
     b"+OK\r\n.\r\n-ERR [IN-USE] gone\r\n+OK\r\n"
-    b"+OK [x] list\r\n1 a\r\n..2\r\n.\r\n+ more of this word\r\n+OK\r\nTOP\r\n.X y\r\n.\r\n+OK bye\r\n"
+    b"+OK [x] list\r\n1 a\r\n..2\r\n.\r\n+ more of this word\r\n+OK response\r\n+OK\r\nTOP\r\n.X y\r\n.\r\n+OK bye\r\n"
 )
 GOOD = OPENING + REPLIES
 
