@@ -65,7 +65,7 @@ def test_signatures_are_the_running_pythons(interpreter: str) -> None:
 
 @INTERPRETERS
 def test_pythons_own_tests_pass(interpreter: str, tmp_path: Path) -> None:
-    """A missing test package is a failure: tools/setup installs it."""
+    """A missing test package is a failure: tools/setup installs it. The suite connects to localhost, by that name."""
     shutil.copytree(PACKAGE, tmp_path / "poplin", ignore=shutil.ignore_patterns("__pycache__"))
     done = run(interpreter, tmp_path, SUITE)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -208,7 +208,7 @@ def test_tls_from_the_first_octet(module: Any, context: bool, served: Any, monke
     server = served(MAIL, tls="implicit")
     monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
     settings = {"context": ssl.create_default_context()} if context else {}
-    pop = module.POP3_SSL("localhost", server.port, timeout=20, **settings)
+    pop = module.POP3_SSL("127.0.0.1", server.port, timeout=20, **settings)
     assert isinstance(pop.sock, ssl.SSLSocket)
     assert pop.sock.context is pop.context
     assert pop.context is settings.get("context", pop.context)
@@ -224,7 +224,7 @@ def test_tls_from_the_first_octet(module: Any, context: bool, served: Any, monke
 @BOTH
 def test_stls(module: Any, served: Any) -> None:
     server = served(MAIL, tls="stls")
-    pop = module.POP3("localhost", server.port, timeout=20)
+    pop = module.POP3("127.0.0.1", server.port, timeout=20)
     assert "STLS" in pop.capa()
     assert pop.stls(ssl.create_default_context(cafile=server.ca_file)).startswith(b"+OK")
     assert isinstance(pop.sock, ssl.SSLSocket)
@@ -447,7 +447,7 @@ def test_quit_closes_and_close_deletes_nothing(module: Any, mail_server: poplin.
 @pytest.mark.parametrize("greeting", [b"+ hello\r\n", b"+OK hello\n", b"+OK\r\n", b"+hello <a@b>\r\n"])
 def test_greetings_that_servers_have(module: Any, greeting: bytes) -> None:
     with Server([send(greeting), expect(b"NOOP\r\n"), send(b"+OK\n"), expect_eof()]) as peer:
-        pop = module.POP3("localhost", peer.port, timeout=20)
+        pop = module.POP3("127.0.0.1", peer.port, timeout=20)
         assert pop.welcome == greeting.rstrip()
         assert pop.noop() == b"+OK"
         pop.close()
@@ -481,8 +481,8 @@ def test_a_certificate_of_ones_own_is_deprecated_in_arguments(served: Any, monke
     monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
     with poplin.testing.certificate() as one:
         with pytest.warns(DeprecationWarning, match="certfile"):
-            pop = ours.POP3_SSL("localhost", server.port, certfile=one.cert_file, keyfile=one.key_file)
+            pop = ours.POP3_SSL("127.0.0.1", server.port, certfile=one.cert_file, keyfile=one.key_file)
         assert pop.certfile == one.cert_file
         pop.quit()
     with pytest.raises(ValueError, match="mutually exclusive"):
-        ours.POP3_SSL("localhost", server.port, certfile="mine.pem", context=ssl.create_default_context())
+        ours.POP3_SSL("127.0.0.1", server.port, certfile="mine.pem", context=ssl.create_default_context())

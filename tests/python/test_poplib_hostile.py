@@ -20,7 +20,7 @@ STLS: list[Step] = [*GREETING, expect(b"CAPA\r\n"), send(b"+OK\r\nSTLS\r\n.\r\n"
 @contextlib.contextmanager
 def joined(peer: Server, kind: type[POP3] = POP3, **settings: Any) -> Iterator[POP3]:
     """A client of the peer; at the end it is closed without QUIT."""
-    pop = kind("localhost", peer.port, **{"timeout": 20, **settings})
+    pop = kind("127.0.0.1", peer.port, **{"timeout": 20, **settings})
     try:
         yield pop
     finally:
@@ -63,7 +63,7 @@ def test_a_first_line_that_never_ends() -> None:
     ):
         pop.noop()
     with Server([send_until_closed(b"+OK" + b"x" * 4096)]) as peer, pytest.raises(error_proto, match="line too long"):
-        POP3("localhost", peer.port, timeout=20)
+        POP3("127.0.0.1", peer.port, timeout=20)
 
 
 def test_the_limit_for_first_lines_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_only_a_dot_between_line_ends_ends_a_message(
 @pytest.mark.parametrize("greeting", [b"*ERR\r\n", b"-ERR busy\r\n", b"220 hi\r\n", b"SSH-2.0-x\r\n", b"\n+OK\r\n"])
 def test_a_wrong_greeting_and_nothing_is_sent(greeting: bytes) -> None:
     with Server([send(greeting), expect_eof()]) as peer, pytest.raises(error_proto) as caught:
-        POP3("localhost", peer.port, timeout=20)
+        POP3("127.0.0.1", peer.port, timeout=20)
     assert caught.value.args == (greeting.split(b"\n")[0].removesuffix(b"\r"),)
 
 
@@ -319,7 +319,7 @@ def test_certificates_are_verified_by_default(tls: str, served: Any, monkeypatch
 
     def visit() -> None:
         with contextlib.ExitStack() as stack:
-            pop = (POP3_SSL if tls == "implicit" else POP3)("localhost", server.port, timeout=20)
+            pop = (POP3_SSL if tls == "implicit" else POP3)("127.0.0.1", server.port, timeout=20)
             stack.callback(pop.close)
             if tls == "stls":
                 pop.stls()
@@ -341,7 +341,7 @@ def test_another_name_is_refused(served: Any, monkeypatch: pytest.MonkeyPatch) -
         server = served(tls="implicit", certificate=other)
         monkeypatch.setenv("SSL_CERT_FILE", str(other.ca_file))
         with pytest.raises(ssl.SSLCertVerificationError, match="match"):
-            POP3_SSL("localhost", server.port, timeout=20)
+            POP3_SSL("127.0.0.1", server.port, timeout=20)
 
 
 @pytest.mark.holds("T-STLS-4", "C")
