@@ -173,8 +173,8 @@ class Suites:
         environment["ASAN_OPTIONS"] += ":fast_unwind_on_malloc=0:malloc_context_size=8"
         environment["LSAN_OPTIONS"] += ":leak_check_at_exit=0"  # tests/conftest.py checks before
         environment |= {"LEAK_CHECK": "1", "PYTHONPATH": str(ROOT / "build/asan/python"), "PYTHONMALLOC": "malloc"}
-        # These use nothing of C that the others do not: the plugin's tests start a pytest each, which takes minutes here;
-        # this program's own start ctest, which the sanitizers' library can hang up at its exit.
+        # These use nothing of C that the others do not: the plugin's tests start a pytest each, which takes minutes
+        # here; this program's own start ctest, which the sanitizers' library can hang up at its exit.
         without = ("/test_pytest_plugin.py", "/test_run_tests.py")
         files = [file for file in python_tests("tests/python") if not file.endswith(without)]
         return self._python("asan-python", files, environment)
