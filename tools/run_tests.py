@@ -28,7 +28,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / "build/venv/bin/python"
 SUPPRESSIONS = ROOT / "tools/lsan.supp"
-VALGRIND = ["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=99"]
+VALGRIND = [
+    *("valgrind", "--quiet", f"--suppressions={ROOT / 'tools/valgrind.supp'}"),
+    *("--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=99"),
+]
 LIMITS = {"c": 120, "asan-c": 400, "valgrind": 800, "interop": 1500, "asan-python": 1500, "asan-lua": 800}
 """Seconds that one job of a suite may take; 400 for those that are not here."""
 PARTS = 6

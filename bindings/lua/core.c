@@ -62,6 +62,8 @@ int luaopen_poplin_core(lua_State *L) {
         {"format_url", poplin_lua_format_url},
         {"account", poplin_lua_account},
         {"discover", poplin_lua_discover},
+        {"header", poplin_lua_header},
+        {"fields", poplin_lua_fields},
         {"finalizing", finalizing},
         {"now", now},
         {"scram_keys", poplin_lua_scram_keys},
@@ -81,6 +83,7 @@ int luaopen_poplin_core(lua_State *L) {
     poplin_lua_memory_type(L);
     poplin_lua_record_type(L);
     poplin_lua_testkit_type(L);
+    poplin_lua_decoder_type(L);
     luaL_newlib(L, functions);
     set_integer(L, "TLS_IMPLICIT", POPLIN_TLS_IMPLICIT);
     set_integer(L, "TLS_STLS", POPLIN_TLS_STLS);
@@ -93,6 +96,7 @@ int luaopen_poplin_core(lua_State *L) {
     set_integer(L, "LOCK_SNAPSHOT", POPLIN_LOCK_SNAPSHOT);
     set_integer(L, "LOCK_NONE", POPLIN_LOCK_NONE);
     set_integer(L, "EXPIRE_NEVER", POPLIN_EXPIRE_NEVER);
+    set_integer(L, "HEADER_MAX", POPLIN_HEADER_MAX);
     lua_pushstring(L, poplin_version());
     lua_setfield(L, -2, "version");
     return 1;

@@ -32,6 +32,7 @@
 #define POPLIN_LUA_MEMORY "poplin.core.memory"
 #define POPLIN_LUA_MEMORY_LIST "poplin.core.memory.list"
 #define POPLIN_LUA_RECORD "poplin.core.record"
+#define POPLIN_LUA_DECODER "poplin.core.decoder"
 #define POPLIN_LUA_TESTKIT "poplin.core.testkit"
 
 typedef struct poplin_lua_loop poplin_lua_loop;
@@ -123,6 +124,7 @@ void poplin_lua_maildir_type(lua_State *L);
 void poplin_lua_memory_type(lua_State *L);
 void poplin_lua_record_type(lua_State *L);
 void poplin_lua_testkit_type(lua_State *L);
+void poplin_lua_decoder_type(lua_State *L);
 
 /* Functions of the module: see the files that they stand in. */
 int poplin_lua_loop_new(lua_State *L);
@@ -142,6 +144,8 @@ int poplin_lua_parse_url(lua_State *L);
 int poplin_lua_format_url(lua_State *L);
 int poplin_lua_account(lua_State *L);
 int poplin_lua_discover(lua_State *L);
+int poplin_lua_header(lua_State *L);
+int poplin_lua_fields(lua_State *L);
 int poplin_lua_scram_keys(lua_State *L);
 
 /* What stands at index; raises where there is none, or it was finalized. */

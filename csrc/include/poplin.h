@@ -7,6 +7,7 @@
 #include <poplin/background.h>
 #include <poplin/client.h>
 #include <poplin/discover.h>
+#include <poplin/header.h>
 #include <poplin/link.h>
 #include <poplin/loop.h>
 #include <poplin/maildir.h>

@@ -45,3 +45,20 @@ size_t poplin_utf8_length(poplin_slice text) {
         length += ((unsigned char)text.data[i] & 0xC0) != 0x80;
     return length;
 }
+
+enum poplin_utf8_front poplin_utf8_front(poplin_slice text, size_t *size) {
+    lead_octet lead;
+
+    *size = 1;
+    if (!read_lead((unsigned char)*text.data, &lead))
+        return POPLIN_UTF8_BROKEN;
+    for (; lead.following > 0; lead.following--, lead.low = 0x80, lead.high = 0xBF, ++*size) {
+        if (*size == text.size)
+            return POPLIN_UTF8_CUT;
+        unsigned char octet = (unsigned char)text.data[*size];
+
+        if (octet < lead.low || octet > lead.high)
+            return POPLIN_UTF8_BROKEN;
+    }
+    return POPLIN_UTF8_CHARACTER;
+}

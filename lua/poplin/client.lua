@@ -5,6 +5,7 @@
 local capabilities = require "poplin.capabilities"
 local core = require "poplin.core"
 local credentials = require "poplin.credentials"
+local headers = require "poplin.headers"
 local task = require "poplin.task"
 
 local Client = { __name = "poplin.client" }
@@ -517,6 +518,29 @@ end
 function Message:dele()
   return self._client:dele(self.number)
 end
+
+-- What TOP brings without the body, cut where it is longer than any header may be: some servers send the whole
+-- message.
+local function fetch_header(self, number)
+  task.check()
+  local call <close>, err = self._link:call("TOP", number, 0, true)
+  local pieces, size = {}, 0
+  while call do
+    local piece, failure = settled(self._link, call, call.piece, call:piece())
+    if piece == true then
+      return table.concat(pieces)
+    elseif not piece then
+      return nil, failure
+    elseif size <= core.HEADER_MAX then
+      pieces[#pieces + 1], size = piece, size + #piece
+    end
+  end
+  return nil, err
+end
+
+--- message:header(name): the value of the first field of that name, unfolded and decoded, nil where there is none;
+-- message:headers(name): all fields, or the values of all of that name. Or nil and an error. See docs/lua.md.
+Message.header, Message.headers = headers.methods(fetch_header)
 
 function Message:__tostring()
   return string.format("poplin.message %d (%d octets)", self.number, self.octets)

@@ -14,6 +14,7 @@
 local core = require "poplin.core"
 local client = require "poplin.client"
 local discover = require "poplin.discover"
+local headers = require "poplin.headers"
 local logins = require "poplin.logins"
 local server = require "poplin.server"
 local task = require "poplin.task"
@@ -26,6 +27,7 @@ local poplin = {
   discover = discover.discover,
   parse_url = discover.parse_url,
   format_url = discover.format_url,
+  headers = headers.headers,
   maildir = core.maildir,
   scram_keys = logins.scram_keys,
 
