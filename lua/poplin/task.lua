@@ -191,6 +191,11 @@ local function may_pause()
   return false
 end
 
+--- Whether a task runs.
+function task.is_running()
+  return current ~= nil
+end
+
 --- Raises an error where a call must not wait (c): to be called before anything is sent.
 function task.check()
   if core.finalizing() then
@@ -393,6 +398,9 @@ end
 --- Seconds after which `step` must be called even if the descriptor stays silent; nil: never. It is to be asked anew
 -- after every call to poplin.
 function task.timeout()
+  if spawned == 0 and failed[1] then
+    return 0 -- to be raised
+  end
   local milliseconds = patience(task.loop():timeout())
   if milliseconds >= 0 then
     return milliseconds / 1000

@@ -161,3 +161,15 @@ esac
     assert.is_false((run(command .. "'alice@x;false'")))
   end)
 end)
+
+describe("the examples of hosts", function()
+  for name, ticked in pairs { luv = "timer", cqueues = "coroutine", copas = "loop" } do
+    it("fetch and serve in " .. name .. " while that goes on with its own", function()
+      local ok, said = run("env LUA_PATH=\"$LUA_PATH;/usr/share/lua/5.1/?.lua\" lua5.4 -W examples/lua/with_" .. name
+        .. ".lua")
+      assert.is_true(ok, said)
+      assert.are.equal("one\t21 octets\ntwo\t22 octets\nthree\t21 octets\n3 fetched, none left, and the " .. ticked
+        .. " ticked all the while\n", said)
+    end)
+  end
+end)
