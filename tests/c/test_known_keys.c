@@ -1,7 +1,7 @@
 /*
  * test_known_keys.c - the file of known keys by itself: where it cannot be used, and where several processes want it at the same time.
  */
-#include "support.h"
+#include "keys_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,24 +13,6 @@
 #include "tls/known_keys.h"
 
 static const char STRANGER[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-
-static char path[32];
-
-static int set_up_file(void **state) {
-    (void)state;
-    strcpy(path, "/tmp/poplin-test-XXXXXX");
-    int descriptor = mkstemp(path);
-    assert_true(descriptor >= 0);
-    close(descriptor);
-    unlink(path);
-    return 0;
-}
-
-static int tear_down_file(void **state) {
-    (void)state;
-    unlink(path);
-    return 0;
-}
 
 /* Ends in NUL; static. */
 static const char *read_keys(void) {

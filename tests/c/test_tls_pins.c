@@ -1,6 +1,7 @@
 /*
  * test_tls_pins.c - servers known by their keys: pinned by the user, or kept from the first contact.
  */
+#include "keys_file.h"
 #include "tls_ends.h"
 
 #include <stdio.h>
@@ -164,24 +165,6 @@ static void a_pin_has_one_form(void **state) {
 }
 
 /* ---- the file of known keys ---- */
-
-static char path[32];
-
-static int set_up_file(void **state) {
-    (void)state;
-    strcpy(path, "/tmp/poplin-test-XXXXXX");
-    int descriptor = mkstemp(path);
-    assert_true(descriptor >= 0);
-    close(descriptor);
-    unlink(path);
-    return 0;
-}
-
-static int tear_down_file(void **state) {
-    (void)state;
-    unlink(path);
-    return 0;
-}
 
 static void write_keys(const char *text) {
     FILE *file = fopen(path, "we");

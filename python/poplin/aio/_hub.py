@@ -150,11 +150,10 @@ class Hub:
             wait = next(steps)
             while True:
                 try:
-                    given = wait.ask(False)
                     if wait.link is None:
-                        given = await awaited(given)
+                        given = await awaited(wait.ask(False))
                     else:
-                        given = await self._given(wait.link, wait.ask, given)
+                        given = await self._given(wait.link, wait.ask)
                 except BaseException as error:
                     wait = steps.throw(error)
                 else:
@@ -163,13 +162,13 @@ class Hub:
             value: T = end.value
             return value
 
-    async def _given(self, link: _core.Link, ask: Callable[[bool], Any], given: Any) -> Any:
-        self.touched()
-        while given is None:
-            await self.ready(link)
+    async def _given(self, link: _core.Link, ask: Callable[[bool], Any]) -> Any:
+        while True:
             given = ask(False)
             self.touched()
-        return given
+            if given is not None:
+                return given
+            await self.ready(link)
 
     async def ready(self, link: _core.Link) -> None:
         """Waits until it may be worth while to ask a link again."""
