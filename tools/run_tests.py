@@ -40,6 +40,8 @@ LONG = ("test_lua_memory", "test_calls_model", "test_server_secrets")
 """The C tests that take the longest; jobs of other suites than C's are long anyway."""
 THINNED = {"TEST_STRIDE": "8"}
 """For tests that go through very many cases: one in eight, where valgrind goes through what asan-c has whole."""
+NO_ANSWER = "LeakSanitizer has encountered a fatal error"
+"""The tool itself died while it looked for leaks, after all tests. That says nothing of them: the job runs once more."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,12 @@ class Workers:
 
     def _finish(self, job: Job, show: bool) -> Run:
         try:
-            return self._run(job, show)
+            run = self._run(job, show)
+            if NO_ANSWER in run.output:
+                print(f"---- {job.suite}: {job.name} runs once more: {NO_ANSWER}", flush=True)
+                shutil.rmtree(job.report)
+                run = self._run(job, show)
+            return run
         except OSError as error:  # a program is missing, perhaps
             return Run(job, 127, str(error), 0, None)
 

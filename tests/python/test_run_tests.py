@@ -165,3 +165,14 @@ def test_each_file_of_tests_is_in_one_part(runner: ModuleType, tmp_path: Path) -
     assert len(jobs) == runner.PARTS
     assert sorted(word for job in jobs for word in job.command if word.startswith("tests/")) == names
     assert len({job.report for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize(("times", "failed"), [(1, 0), (2, 1)])
+def test_leak_check_without_answer_is_asked_once_more(
+    runner: ModuleType, job: Jobs, tmp_path: Path, times: int, failed: int
+) -> None:
+    said = tmp_path / "said"
+    died = f"echo x >> {said}; test $(wc -l < {said}) -gt {times} || {{ echo '{runner.NO_ANSWER}'; exit 1; }}"
+    run = runs_of(runner, job("sanitized", died, PASSED))["sanitized"]
+    assert run.counts() == runner.Counts(passed=2, failed=failed)
+    assert len(said.read_text().splitlines()) == 2
