@@ -41,7 +41,7 @@ LONG = ("test_lua_memory", "test_calls_model", "test_server_secrets")
 THINNED = {"TEST_STRIDE": "8"}
 """For tests that go through very many cases: one in eight, where valgrind goes through what asan-c has whole."""
 NO_ANSWER = "LeakSanitizer has encountered a fatal error"
-"""The tool itself died while it looked for leaks, after all tests. That says nothing of them: the job runs once more."""
+"""The tool itself died when it looked for leaks, which says nothing of the tests: the job runs once more."""
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,6 @@ def test_leak_check_without_answer_is_asked_once_more(
 ) -> None:
     said = tmp_path / "said"
     died = f"echo x >> {said}; test $(wc -l < {said}) -gt {times} || {{ echo '{runner.NO_ANSWER}'; exit 1; }}"
-    run = runs_of(runner, job("sanitized", died, PASSED))["sanitized"]
+    run = runs_of(runner, job("sanitized", died, PASSED), job("another", "exit 0", PASSED))["sanitized"]
     assert run.counts() == runner.Counts(passed=2, failed=failed)
     assert len(said.read_text().splitlines()) == 2
