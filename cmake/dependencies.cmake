@@ -19,6 +19,7 @@ endfunction()
 poplin_require(GNUTLS libgnutls28-dev gnutls>=3.7.4)
 poplin_require(LIBUV libuv1-dev libuv>=1.44.0)
 poplin_require(LIBIDN libidn-dev libidn>=1.33)
+poplin_require(SQLITE libsqlite3-dev sqlite3>=3.31)
 if(POPLIN_LUA)
     # Only the headers: the symbols are those of the interpreter that loads the module.
     poplin_require(LUA liblua5.4-dev lua5.4 lua-5.4 lua54)

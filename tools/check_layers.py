@@ -41,16 +41,20 @@ PUBLIC = {
     "background": "loop",
     "memory": "maildrop",
     "maildir": "maildrop",
+    "fetch": "fetch",
+    "seen": "fetch",
+    "delivery": "fetch",
     "testkit": "testkit",
 }
 """Each public header, with the layer that it belongs to."""
 
 FOREIGN = {
     r"gnutls/(?!crypto\.h)": ["tls"],
-    r"gnutls/crypto\.h": ["tls", "sasl", "maildrop"],
+    r"gnutls/crypto\.h": ["tls", "sasl", "maildrop", "fetch"],
     r"stringprep\.h": ["sasl"],
     r"uv\.h": ["loop"],
     r"iconv\.h": ["header"],
+    r"sqlite3\.h": ["fetch"],
     r"lua|lauxlib\.h": ["bindings/lua"],
     r"Python\.h": ["bindings/python"],
     r"sys/socket\.h|netdb\.h|netinet/|sys/un\.h": ["loop", "bindings/lua", "bindings/python"],

@@ -43,12 +43,48 @@ static bool is_name(poplin_slice name) {
     return name.size > 0;
 }
 
+/* What iconv knows by another name, and what mailers call by the name of its beginnings. */
+static const struct {
+    const char *name, *known;
+} aliases[] = {
+    {"iso-8859-6-i", "ISO-8859-6"}, /* RFC 1556: the text is in logical order, as Unicode is */
+    {"iso-8859-6-e", "ISO-8859-6"},
+    {"iso-8859-8-i", "ISO-8859-8"},
+    {"iso-8859-8-e", "ISO-8859-8"},
+    {"unicode-1-1-utf-7", "UTF-7"},
+    {"x-mac-roman", "MACINTOSH"},
+    {"gb2312", "GBK"},
+    {"euc-kr", "CP949"},
+    {"ks_c_5601-1987", "CP949"},
+};
+
+static const char *iconv_name(const char *name) {
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (poplin_slice_equal_nocase(poplin_slice_of(name), aliases[i].name))
+            return aliases[i].known;
+    return name;
+}
+
+/* What converts from this charset; -1 with errno where nothing does. */
+static iconv_t open_conversion(const char *name) {
+    if (!stands_in(name, internal, sizeof internal / sizeof *internal))
+        return iconv_open("UTF-8", iconv_name(name));
+    errno = EINVAL;
+    return (iconv_t)-1;
+}
+
+/* A name from before it was registered, x-gbk, may be known without what says so. */
 static int open_charset(poplin_charset *charset) {
-    charset->utf8 = stands_in(charset->name, as_utf8, sizeof as_utf8 / sizeof *as_utf8);
+    const char *name = charset->name;
+
+    charset->utf8 = stands_in(name, as_utf8, sizeof as_utf8 / sizeof *as_utf8);
     charset->known = charset->utf8;
-    if (charset->utf8 || stands_in(charset->name, internal, sizeof internal / sizeof *internal))
+    if (charset->utf8)
         return POPLIN_OK;
-    charset->conversion = iconv_open("UTF-8", charset->name);
+    charset->conversion = open_conversion(name);
+    if (charset->conversion == (iconv_t)-1 && errno == EINVAL && (name[0] | 0x20) == 'x' && name[1] == '-' &&
+        name[2] != '\0') /* which would be the locale's own */
+        charset->conversion = open_conversion(name + 2);
     charset->known = charset->conversion != (iconv_t)-1;
     return !charset->known && errno == ENOMEM ? POPLIN_ERR_NOMEM : POPLIN_OK;
 }

@@ -6,7 +6,9 @@
 
 #include <poplin/background.h>
 #include <poplin/client.h>
+#include <poplin/delivery.h>
 #include <poplin/discover.h>
+#include <poplin/fetch.h>
 #include <poplin/header.h>
 #include <poplin/link.h>
 #include <poplin/loop.h>
@@ -14,6 +16,7 @@
 #include <poplin/memory.h>
 #include <poplin/questions.h>
 #include <poplin/scram.h>
+#include <poplin/seen.h>
 #include <poplin/server.h>
 #include <poplin/session.h>
 #include <poplin/status.h>

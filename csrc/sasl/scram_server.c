@@ -41,6 +41,17 @@ static int copy_slice(poplin_slice octets, poplin_buffer *copy) {
     return poplin_buffer_append(copy, octets.data, octets.size);
 }
 
+static void release(struct scram_server *server) {
+    poplin_buffer *const owned[] = {&server->exporter, &server->end_point, &server->pepper,
+                                    &server->salt,     &server->user,      &server->binding,
+                                    &server->nonce,    &server->messages,  &server->message};
+
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        poplin_buffer_free(owned[i]);
+    poplin_wipe(server, sizeof *server);
+    free(server);
+}
+
 /* Without a pepper of the owner's, salts differ from one exchange to the next, for everybody. */
 static int make_pepper(struct scram_server *server) {
     char *place = poplin_buffer_reserve(&server->pepper, PEPPER_OCTETS);
@@ -83,7 +94,7 @@ int poplin_scram_server_new(enum poplin_mechanism mechanism, const poplin_sasl_s
     if (status == POPLIN_OK)
         *made = &server->head;
     else
-        poplin_scram_server_free(&server->head);
+        release(server);
     return status;
 }
 
@@ -390,13 +401,5 @@ int poplin_scram_server_step(poplin_sasl_server *base, poplin_slice response, po
 }
 
 void poplin_scram_server_free(poplin_sasl_server *base) {
-    struct scram_server *server = (struct scram_server *)base;
-    poplin_buffer *const owned[] = {&server->exporter, &server->end_point, &server->pepper,
-                                    &server->salt,     &server->user,      &server->binding,
-                                    &server->nonce,    &server->messages,  &server->message};
-
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        poplin_buffer_free(owned[i]);
-    poplin_wipe(server, sizeof *server);
-    free(server);
+    release((struct scram_server *)base);
 }

@@ -36,7 +36,7 @@ void *__wrap_realloc(void *memory, size_t size) {
 }
 
 /* Plays until no allocation fails any more. */
-static void assert_told_at_each_allocation(int (*play)(void)) {
+static inline void assert_told_at_each_allocation(int (*play)(void)) {
     size_t played = 0;
 
     do {

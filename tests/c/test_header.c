@@ -205,6 +205,27 @@ static void words_are_read_as_senders_write_them(void **state) {
     assert_all_decoded(cases, COUNT_OF(cases));
 }
 
+static void charsets_have_several_names(void **state) {
+    (void)state;
+    static const value_case cases[] = {
+        {SLICE("=?ISO-8859-8-I?q?=F9?="), "\xD7\xA9"},
+        {SLICE("=?iso-8859-8-e?q?=F9?="), "\xD7\xA9"},
+        {SLICE("=?iso-8859-6-i?q?=C7?="), "\xD8\xA7"},
+        {SLICE("=?unicode-1-1-utf-7?q?+AOQ-?="), "\xC3\xA4"},
+        {SLICE("=?x-mac-roman?q?=8A?="), "\xC3\xA4"},
+        {SLICE("=?x-sjis?b?gqA=?="), "\xE3\x81\x82"},
+        {SLICE("=?X-GBK?b?gUA=?="), "\xE4\xB8\x82"},
+        {SLICE("=?gb2312?b?gUA=?="), "\xE4\xB8\x82"},
+        {SLICE("=?ks_c_5601-1987?b?gUE=?="), "\xEA\xB0\x82"},
+        {SLICE("=?euc-kr?b?gUE=?="), "\xEA\xB0\x82"},
+        {SLICE("=?x-internal?q?abcd?="), "=?x-internal?q?abcd?="},
+        {SLICE("=?x-?q?a?="), "=?x-?q?a?="},
+        {SLICE("=?x-x-gbk?q?a?="), "=?x-x-gbk?q?a?="},
+    };
+
+    assert_all_decoded(cases, COUNT_OF(cases));
+}
+
 static void what_cannot_be_decoded_stays(void **state) {
     (void)state;
     static const char *const values[] = {
@@ -420,6 +441,7 @@ int main(void) {
         cmocka_unit_test(a_header_is_bounded),
         cmocka_unit_test(the_examples_of_rfc_2047_are_read),
         cmocka_unit_test(words_are_read_as_senders_write_them),
+        cmocka_unit_test(charsets_have_several_names),
         cmocka_unit_test(what_cannot_be_decoded_stays),
         cmocka_unit_test(a_value_is_one_line_of_utf8),
         cmocka_unit_test(a_header_may_be_cut_anywhere),

@@ -67,7 +67,8 @@ POPLIN_API void poplin_decoder_free(poplin_decoder *decoder);
  * - Encoded words (RFC 2047; with a language, RFC 2231 section 5) are decoded wherever they stand, in the midst of other
  *   text and in quotation marks too, since senders put them there; blanks inside one are forgiven. Blanks between two
  *   of them go; a character that is cut between two of one charset is put together.
- * - A word stays as it stands, and counts as text, where iconv(3) does not know its charset, its encoding is neither Q
+ * - A word stays as it stands, and counts as text, where iconv(3) does not know its charset (nor what is left without
+ *   "x-", nor what it is called otherwise: gb2312 is read as GBK, euc-kr as CP949, iso-8859-8-i), its encoding is neither Q
  *   nor B, it has no end, a "?" stands in its text, or its base64 has one letter too many. Otherwise bad base64 and bad Q
  *   are read as far as they go: letters outside the alphabet are skipped, a "=" without two digits is itself.
  * - Octets that are none of the word's charset become U+FFFD. ASCII and unknown-8bit (RFC 1428) are read as UTF-8 is.
