@@ -125,10 +125,9 @@ static int refuse_request(lua_State *L) {
         L, self, self->server == NULL ? POPLIN_ERR_STATE : poplin_server_refuse(self->server, request, status, text));
 }
 
-/* One { unique-id, octets or nil, utf8 = boolean or nil } of the list at index 4; its strings live as long as the list. */
-static poplin_listing check_listing(lua_State *L, lua_Integer i) {
+poplin_listing poplin_lua_listing(lua_State *L, int index, lua_Integer i) {
     poplin_listing listing = {{NULL, 0}, POPLIN_OCTETS_UNKNOWN, false};
-    if (lua_rawgeti(L, 4, i) != LUA_TTABLE || lua_rawgeti(L, -1, 1) != LUA_TSTRING) {
+    if (lua_rawgeti(L, index, i) != LUA_TTABLE || lua_rawgeti(L, -1, 1) != LUA_TSTRING) {
         luaL_error(L, "list: element %I must be { unique-id, octets or nil }", (LUAI_UACINT)i);
     }
     listing.unique_id = poplin_lua_slice(L, -1);
@@ -159,11 +158,16 @@ static uint32_t check_own(lua_State *L, int index, const char *name, bool *own) 
     return (uint32_t)number;
 }
 
+void poplin_lua_terms(lua_State *L, int index, poplin_user_terms *terms) {
+    *terms = (poplin_user_terms){0};
+    terms->login_delay = check_own(L, index, "login_delay", &terms->own_login_delay);
+    terms->expire = check_own(L, index + 1, "expire", &terms->own_expire);
+}
+
 /* What is the user's own: at index 5 login_delay, at 6 expire, or nil. */
 static void tell_terms(lua_State *L, poplin_lua_server *self, poplin_request request) {
-    poplin_user_terms terms = {0};
-    terms.login_delay = check_own(L, 5, "login_delay", &terms.own_login_delay);
-    terms.expire = check_own(L, 6, "expire", &terms.own_expire);
+    poplin_user_terms terms;
+    poplin_lua_terms(L, 5, &terms);
     if (self->server != NULL && poplin_server_terms(self->server, request, &terms) == POPLIN_ERR_LIMIT) {
         luaL_error(L, "the maildrop's own login_delay is above the server's, or its expire below: before the login "
                       "clients are told the largest delay, and the smallest expire");
@@ -180,7 +184,7 @@ static int open_maildrop(lua_State *L) {
     size_t count = lua_rawlen(L, 4);
     poplin_listing *messages = lua_newuserdatauv(L, (count + 1) * sizeof *messages, 0);
     for (size_t i = 0; i < count; i++) {
-        messages[i] = check_listing(L, (lua_Integer)i + 1);
+        messages[i] = poplin_lua_listing(L, 4, (lua_Integer)i + 1);
     }
     return answered(L, self,
                     self->server == NULL ? POPLIN_ERR_STATE

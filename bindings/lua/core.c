@@ -50,6 +50,10 @@ int luaopen_poplin_core(lua_State *L) {
         {"background", poplin_lua_background_new},
         {"maildir", poplin_lua_maildir_new},
         {"memory", poplin_lua_memory_new},
+        {"seen", poplin_lua_seen_new},
+        {"fetch", poplin_lua_fetch_new},
+        {"delivery", poplin_lua_delivery_new},
+        {"state_folder", poplin_lua_state_folder},
         {"testkit", poplin_lua_testkit_new},
         {"authority", poplin_lua_authority_new},
         {"attacks", poplin_lua_attacks},
@@ -67,6 +71,8 @@ int luaopen_poplin_core(lua_State *L) {
         {"finalizing", finalizing},
         {"now", now},
         {"scram_keys", poplin_lua_scram_keys},
+        {"client_machine", poplin_lua_client_machine_new},
+        {"session_machine", poplin_lua_session_machine_new},
         {NULL, NULL},
     };
     luaL_checkversion(L);
@@ -82,11 +88,18 @@ int luaopen_poplin_core(lua_State *L) {
     poplin_lua_maildir_type(L);
     poplin_lua_memory_type(L);
     poplin_lua_record_type(L);
+    poplin_lua_seen_type(L);
+    poplin_lua_fetch_type(L);
+    poplin_lua_delivery_type(L);
     poplin_lua_testkit_type(L);
     poplin_lua_decoder_type(L);
+    poplin_lua_trust_type(L);
+    poplin_lua_client_machine_type(L);
+    poplin_lua_session_machine_type(L);
     luaL_newlib(L, functions);
     set_integer(L, "TLS_IMPLICIT", POPLIN_TLS_IMPLICIT);
     set_integer(L, "TLS_STLS", POPLIN_TLS_STLS);
+    set_integer(L, "TLS_AUTO", POPLIN_TLS_AUTO);
     set_integer(L, "TLS_NEVER", POPLIN_TLS_NEVER);
     set_integer(L, "ASK_CHECK", POPLIN_ASK_CHECK);
     set_integer(L, "ASK_SECRET", POPLIN_ASK_SECRET);

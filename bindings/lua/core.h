@@ -32,8 +32,14 @@
 #define POPLIN_LUA_MEMORY "poplin.core.memory"
 #define POPLIN_LUA_MEMORY_LIST "poplin.core.memory.list"
 #define POPLIN_LUA_RECORD "poplin.core.record"
+#define POPLIN_LUA_SEEN "poplin.seen"
+#define POPLIN_LUA_FETCH "poplin.core.fetch"
+#define POPLIN_LUA_DELIVERY "poplin.core.delivery"
 #define POPLIN_LUA_DECODER "poplin.core.decoder"
 #define POPLIN_LUA_TESTKIT "poplin.core.testkit"
+#define POPLIN_LUA_TRUST "poplin.core.trust"
+#define POPLIN_LUA_CLIENT_MACHINE "poplin.core.client_machine"
+#define POPLIN_LUA_SESSION_MACHINE "poplin.core.session_machine"
 
 typedef struct poplin_lua_loop poplin_lua_loop;
 
@@ -123,8 +129,14 @@ void poplin_lua_background_type(lua_State *L);
 void poplin_lua_maildir_type(lua_State *L);
 void poplin_lua_memory_type(lua_State *L);
 void poplin_lua_record_type(lua_State *L);
+void poplin_lua_seen_type(lua_State *L);
+void poplin_lua_fetch_type(lua_State *L);
+void poplin_lua_delivery_type(lua_State *L);
 void poplin_lua_testkit_type(lua_State *L);
 void poplin_lua_decoder_type(lua_State *L);
+void poplin_lua_trust_type(lua_State *L);
+void poplin_lua_client_machine_type(lua_State *L);
+void poplin_lua_session_machine_type(lua_State *L);
 
 /* Functions of the module: see the files that they stand in. */
 int poplin_lua_loop_new(lua_State *L);
@@ -134,6 +146,10 @@ int poplin_lua_authority_new(lua_State *L);
 int poplin_lua_background_new(lua_State *L);
 int poplin_lua_maildir_new(lua_State *L);
 int poplin_lua_memory_new(lua_State *L);
+int poplin_lua_seen_new(lua_State *L);
+int poplin_lua_fetch_new(lua_State *L);
+int poplin_lua_delivery_new(lua_State *L);
+int poplin_lua_state_folder(lua_State *L);
 int poplin_lua_testkit_new(lua_State *L);
 int poplin_lua_attacks(lua_State *L);
 int poplin_lua_blemishes(lua_State *L);
@@ -147,14 +163,30 @@ int poplin_lua_discover(lua_State *L);
 int poplin_lua_header(lua_State *L);
 int poplin_lua_fields(lua_State *L);
 int poplin_lua_scram_keys(lua_State *L);
+int poplin_lua_client_machine_new(lua_State *L);
+int poplin_lua_session_machine_new(lua_State *L);
 
 /* What stands at index; raises where there is none, or it was finalized. */
 poplin_lua_loop *poplin_lua_check_loop(lua_State *L, int index);
 poplin_memory *poplin_lua_check_memory(lua_State *L, int index);
+poplin_seen *poplin_lua_check_seen(lua_State *L, int index);
 poplin_testkit *poplin_lua_check_testkit(lua_State *L, int index);
+
+/* Pushes a record of a seen store as a table. */
+void poplin_lua_push_record(lua_State *L, const poplin_seen_record *record);
+
+/* The record that the table on top is; its unique-id lives in it. Raises where it is none. */
+poplin_seen_record poplin_lua_check_record(lua_State *L);
 
 /* Makes the userdata of a record, still empty, and pushes it. */
 poplin_record **poplin_lua_record_new(lua_State *L);
+
+/*
+ * What a link of the loop at index 1 is to trust, with one owner more: the same as before where nothing has changed, so that
+ * sessions are resumed. NULL: the loop's own. OK, or as poplin_tls_client_credentials and poplin_tls_credentials_key_log.
+ */
+int poplin_lua_trust(lua_State *L, const poplin_tls_trust *trust, const char *key_log,
+                     poplin_tls_credentials **credentials, poplin_error *error);
 
 /* Notes that a link is ready, and takes that back. */
 void poplin_lua_loop_ready(poplin_lua_link *link);
@@ -189,6 +221,18 @@ const poplin_line *poplin_lua_check_listing(lua_State *L, int index, size_t *cou
 
 /* Pushes a message of the script's: a table with number, octets and uid, with the metatable. */
 void poplin_lua_push_message(lua_State *L, const poplin_line *line, int metatable);
+
+/*
+ * Pushes what a client's server announced: a table from name to parameters, as one string, "" where there are none, all of them
+ * where the name stands twice. The client may be NULL.
+ */
+void poplin_lua_push_capabilities(lua_State *L, const poplin_client *client);
+
+/* Element i, { unique-id, octets or nil, utf8 = boolean or nil }, of the list at index; its strings live as long as the list. */
+poplin_listing poplin_lua_listing(lua_State *L, int index, lua_Integer i);
+
+/* What is a user's own: login_delay at index, expire behind it, or nil. Raises where one does not fit. */
+void poplin_lua_terms(lua_State *L, int index, poplin_user_terms *terms);
 
 /* Pushes a message's content as one string, in one copy where it lies in one slice. */
 void poplin_lua_push_body(lua_State *L, const poplin_body *body);

@@ -100,26 +100,6 @@ static const poplin_lua_setting settings[] = {
 };
 #undef SETTING
 
-/* Whether nothing but the default trust is wished for, which the loop keeps, with its sessions. */
-static bool is_default(const wishes *wanted) {
-    const poplin_tls_trust *trust = &wanted->trust;
-    return trust->verify && !trust->no_resumption && trust->ca_file == NULL && trust->ca_pem.data == NULL &&
-           trust->cert_file == NULL && trust->key_file == NULL && trust->pins == NULL &&
-           trust->first_use_file == NULL && wanted->key_log == NULL;
-}
-
-static int make_credentials(wishes *wanted, poplin_error *error) {
-    poplin_tls_credentials **credentials = &wanted->config.credentials;
-    int status = is_default(wanted) ? POPLIN_OK : poplin_tls_client_credentials(&wanted->trust, credentials, error);
-    if (status == POPLIN_OK && wanted->key_log != NULL) {
-        status = poplin_tls_credentials_key_log(*credentials, wanted->key_log, error);
-        if (status != POPLIN_OK) {
-            poplin_tls_credentials_free(*credentials);
-        }
-    }
-    return status;
-}
-
 static void link_ready(void *context) {
     poplin_lua_loop_ready(context);
 }
@@ -157,7 +137,7 @@ int poplin_lua_link_open(lua_State *L) {
     poplin_link_config_init(&wanted.config);
     poplin_lua_settings(L, 2, settings, &wanted);
     poplin_lua_link *self = new_link(L, loop);
-    int status = make_credentials(&wanted, &error);
+    int status = poplin_lua_trust(L, &wanted.trust, wanted.key_log, &wanted.config.credentials, &error);
     if (status != POPLIN_OK) {
         if (wanted.config.descriptor >= 0) {
             close(wanted.config.descriptor);
@@ -212,8 +192,10 @@ static int submit_fail(lua_State *L, const poplin_link *link, int status, enum p
         reason = login                 ? UNFIT_LOGIN
                  : verb == POPLIN_LANG ? "a language is a tag of letters, digits and '-', or '*'"
                                        : "this command needs a message number";
-    } else if (status == POPLIN_ERR_STATE) {
-        reason = "this does not fit the state that the session is in";
+    } else if (status == POPLIN_ERR_STATE && poplin_link_error(link) == NULL) {
+        poplin_error error;
+        poplin_link_explain(link, verb, &error);
+        return poplin_lua_fail(L, &error);
     }
     if (reason == NULL || poplin_link_error(link) != NULL) {
         return poplin_lua_link_fail(L, link, status);
@@ -337,16 +319,7 @@ static int link_facts(lua_State *L) {
     return 2;
 }
 
-/*
- * link:capabilities(): name to parameters, as one string, "" where there are none, all of them where the name stands twice; or nil
- * and an error.
- */
-static int link_capabilities(lua_State *L) {
-    poplin_link *link = open_link(L);
-    if (link == NULL) {
-        return poplin_lua_closed(L);
-    }
-    const poplin_client *client = poplin_link_client(link);
+void poplin_lua_push_capabilities(lua_State *L, const poplin_client *client) {
     poplin_capability capability;
     lua_newtable(L);
     for (size_t i = 0; client != NULL && poplin_client_capability(client, i, &capability) == POPLIN_OK; i++) {
@@ -361,6 +334,15 @@ static int link_capabilities(lua_State *L) {
         lua_concat(L, 3);
         lua_rawset(L, -3);
     }
+}
+
+/* link:capabilities(): as poplin_lua_push_capabilities; or nil and an error. */
+static int link_capabilities(lua_State *L) {
+    poplin_link *link = open_link(L);
+    if (link == NULL) {
+        return poplin_lua_closed(L);
+    }
+    poplin_lua_push_capabilities(L, poplin_link_client(link));
     return 1;
 }
 

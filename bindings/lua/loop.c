@@ -73,7 +73,7 @@ static void close_collected(poplin_lua_loop *self) {
 
 /* core.loop(): a loop, or nil and an error. */
 int poplin_lua_loop_new(lua_State *L) {
-    poplin_lua_loop *self = lua_newuserdatauv(L, sizeof *self, 0);
+    poplin_lua_loop *self = lua_newuserdatauv(L, sizeof *self, 1); /* for trust.c */
     *self = (poplin_lua_loop){0};
     luaL_setmetatable(L, POPLIN_LUA_LOOP);
     int status = poplin_loop_new(&self->loop);

@@ -2,10 +2,13 @@
 --
 -- A method returns nil and an error object where something goes wrong; iterators raise it.
 
+local arguments = require "poplin.arguments"
 local capabilities = require "poplin.capabilities"
+local connecting = require "poplin.connecting"
 local core = require "poplin.core"
 local credentials = require "poplin.credentials"
 local headers = require "poplin.headers"
+local misuse = require "poplin.misuse"
 local task = require "poplin.task"
 
 local Client = { __name = "poplin.client" }
@@ -32,24 +35,30 @@ end
 
 -- ---- waiting ----
 
--- Answers what `ask` answers, once that is no longer false: not yet.
-local function settled(link, object, ask, answer, ...)
+-- Answers what `ask` answers, once that is no longer false: not yet. It was asked last after so many turns of the
+-- driver.
+local function settled(link, object, ask, since, answer, ...)
   if answer == false then
-    task.wait(link)
-    return settled(link, object, ask, ask(object))
+    task.wait(link, since)
+    return settled(link, object, ask, task.turns(), ask(object))
   end
   task.show()
   return answer, ...
 end
 
+local NUMBERED = { RETR = true, TOP = true, DELE = true } -- that are always about one message
+
 -- Sends a command and waits for its reply, which `ask` takes out of the call.
 local function run(self, ask, verb, number, lines, language)
+  if number ~= nil or NUMBERED[verb] then
+    arguments.check_number(verb:lower(), number)
+  end
   task.check()
   local call, err = self._link:call(verb, number, lines, false, language)
   if not call then
     return nil, err
   end
-  return settled(self._link, call, call[ask], call[ask](call))
+  return settled(self._link, call, call[ask], task.turns(), call[ask](call))
 end
 
 -- The same for a command whose reply holds nothing but success.
@@ -62,76 +71,6 @@ local function run_plain(self, verb, number)
 end
 
 -- ---- connecting ----
-
-local OPTIONS = {
-  user = true, password = true, token = true, authorize = true, auth = true, initial_response = true, tls = true,
-  ca_file = true, ca_pem = true, verify = true, client_cert = true, client_key = true, timeout = true,
-  total_timeout = true, path = true, descriptor = true, pipelining = true,
-  strict = true, utf8 = true, max_message = true, loopback_protected = true, limits = true, pins = true,
-  trust_on_first_use = true, mail_domain = true, resumption = true, key_log = true,
-}
-
-local LIMITS = {
-  max_line = true, max_listing = true, max_listings = true, max_capabilities = true, window_commands = true,
-  window_octets = true,
-}
-
-local PASSED_ON = {
-  "ca_file", "ca_pem", "verify", "client_cert", "client_key", "path", "descriptor", "pipelining", "strict", "utf8",
-  "authorize",
-  "max_message", "loopback_protected", "trust_on_first_use", "mail_domain", "key_log",
-}
-
-local function milliseconds(name, seconds)
-  if math.type(seconds) == nil or not (seconds > 0 and seconds <= 4294967) then
-    error(name .. " must be a number of seconds above 0", 0)
-  end
-  return math.max(1, math.tointeger(math.floor(seconds * 1000 + 0.5)))
-end
-
--- The pins as the core takes them.
-local function pins_of(pins)
-  local list = type(pins) == "string" and { pins } or pins
-  if list == nil then
-    return nil
-  end
-  if type(list) ~= "table" or #list == 0 then
-    error("pins must be a string, or an array of at least one; without pins any key will do", 0)
-  end
-  for _, pin in ipairs(list) do
-    if type(pin) ~= "string" or not pin:find("^[^ ]+$") then
-      error("a pin is a string without spaces", 0)
-    end
-  end
-  return table.concat(list, " ")
-end
-
-local function check_names(given, known)
-  for name in pairs(given) do
-    if not known[name] then
-      error("unknown option: " .. tostring(name), 0)
-    end
-  end
-end
-
--- What the core takes, from what the script gave.
-local function settings_of(host, port, mode, options)
-  local timeout = milliseconds("timeout", options.timeout or 60)
-  local settings = {
-    host = host, port = port, mode = mode,
-    connect_ms = timeout, handshake_ms = timeout, reply_ms = timeout,
-    total_ms = options.total_timeout and milliseconds("total_timeout", options.total_timeout) or nil,
-    pins = pins_of(options.pins), no_resumption = options.resumption == false,
-  }
-  for _, name in ipairs(PASSED_ON) do
-    settings[name] = options[name]
-  end
-  check_names(options.limits or {}, LIMITS)
-  for name, value in pairs(options.limits or {}) do
-    settings[name] = value
-  end
-  return settings
-end
 
 -- What was negotiated; as a string it is version and cipher in words.
 local Info = { __name = "poplin.tls" }
@@ -148,40 +87,17 @@ local function refresh(self)
   self.tls = info and setmetatable(info, Info)
 end
 
-local function open(url, options, answer)
-  check_names(options, OPTIONS)
-  if url == nil and options.path == nil and options.descriptor == nil then
-    error("a URL or host is needed, or path or descriptor", 0)
-  end
-  local host, port, user, auth, mode = core.parse_url(url or "pop3://localhost", options.tls or "auto")
-  if not host then
-    return nil, port
-  end
-  local settings = settings_of(host, port, mode, options)
-  settings.mechanisms = credentials.mechanisms(options, auth)
-  local free = settings.mechanisms ~= nil and core.need_no_secret(settings.mechanisms)
-  local name, password = credentials.login(options, user, free)
-  settings.wants_login = free or name ~= nil
-  settings.two_step = options.initial_response == false
-  settings.token = credentials.token(options, answer)
-  local link, err = core.open(task.loop(), settings, name, password)
-  if not link then
-    return nil, err
-  end
-  return link, options.path or host .. ":" .. port, name
-end
-
 -- One connection and its login: a client, or nil and an error; err.answer is what the server said of a refused token.
 local function attempt(url, options, answer)
-  local ok, link, where, user = pcall(open, url, options, answer)
+  local ok, link, where, user = pcall(connecting.open, url, options, answer)
   if not ok then
-    error(type(link) == "string" and "poplin.connect: " .. link or link, 0)
+    error(type(link) == "string" and misuse.place() .. "poplin.connect: " .. link or link, 0)
   elseif not link then
     return nil, where
   end
   local self = setmetatable({ _link = link, _where = where, _marks = 0, _open = true, user = user }, Client)
   self._message = messages_of(self)
-  local opened, err = settled(link, link, link.opened, link:opened())
+  local opened, err = settled(link, link, link.opened, task.turns(), link:opened())
   if not opened then
     err.answer = link:answer()
     self:close()
@@ -205,7 +121,7 @@ end
 function Client.connect(url, options)
   task.check()
   options = options or {}
-  if type(options.user) ~= "table" then
+  if type(options) ~= "table" or type(options.user) ~= "table" then
     return connect(url, options)
   end
   local self, err
@@ -220,12 +136,14 @@ end
 
 --- Logs in, on a connection made without a user. After a refusal another attempt may follow.
 function Client:login(user, password)
+  arguments.check_string("login: the user", user)
+  arguments.check_string("login: the password", password)
   task.check()
   local call, err = self._link:login(user, password)
   if not call then
     return nil, err
   end
-  local text, refusal = settled(self._link, call, call.reply, call:reply())
+  local text, refusal = settled(self._link, call, call.reply, task.turns(), call:reply())
   if not text then
     return nil, refusal
   end
@@ -283,32 +201,16 @@ function Client:uidl(number)
   return uid
 end
 
--- What takes a message's pieces: true, or nil and an error.
-local function writer(into)
-  if type(into) == "function" then
-    return function(piece)
-      into(piece)
-      return true
-    end
-  end
-  return function(piece)
-    local ok, reason = into:write(piece)
-    if not ok then
-      return nil, core.error("io", tostring(reason))
-    end
-    return true
-  end
-end
-
 local function retr_into(self, number, into)
-  local write = writer(into)
+  arguments.check_number("retr", number)
+  local write = arguments.writer(into)
   task.check()
   local call <close>, err = self._link:call("RETR", number, nil, true)
   if not call then
     return nil, err
   end
   while true do
-    local piece, more = settled(self._link, call, call.piece, call:piece())
+    local piece, more = settled(self._link, call, call.piece, task.turns(), call:piece())
     if piece == true then
       return more
     elseif not piece then
@@ -332,7 +234,9 @@ end
 
 --- A message's header, the empty line, and the first lines of its body.
 function Client:top(number, lines)
-  return run(self, "body", "TOP", number, lines or 0)
+  lines = lines or 0
+  arguments.check_lines(lines)
+  return run(self, "body", "TOP", number, lines)
 end
 
 --- Marks a message as deleted; quit deletes it. Inside a loop of retr_all this returns at once, and a refusal comes
@@ -340,6 +244,7 @@ end
 function Client:dele(number)
   local ok, err
   if self._series then
+    arguments.check_number("dele", number)
     ok, err = self._link:dele(number)
   else
     ok, err = run_plain(self, "DELE", number)
@@ -385,6 +290,7 @@ end
 -- tag ("de", "pt-BR") or "*" (the server's choice), chooses one and returns its tag.
 function Client:lang(language)
   if language ~= nil then
+    arguments.check_string("lang: the language", language)
     local tag, err = run(self, "reply", "LANG", nil, nil, language)
     if not tag then
       return nil, err
@@ -421,11 +327,11 @@ local function listing_of(self)
   if not sizes or not names then
     return nil, err or another
   end
-  local listed, failure = settled(self._link, sizes, sizes.done, sizes:done())
+  local listed, failure = settled(self._link, sizes, sizes.done, task.turns(), sizes:done())
   if not listed then
     return nil, failure
   end
-  local named, refusal = settled(self._link, names, names.done, names:done())
+  local named, refusal = settled(self._link, names, names.done, task.turns(), names:done())
   if not named and refusal.kind ~= "refused" then
     return nil, refusal
   end
@@ -442,16 +348,13 @@ function Client:messages()
 end
 
 -- The listing of what a loop is to fetch: all, or those named by number or given as messages.
-local function wanted_of(self, numbers)
+local function wanted_of(self, wanted)
+  local numbers = wanted ~= nil and arguments.numbers(wanted, is_message)
   local listing, err = listing_of(self)
   if not listing or not numbers then
     return listing, err
   end
-  local chosen = {}
-  for i, one in ipairs(numbers) do
-    chosen[i] = is_message(one) and one.number or one
-  end
-  return listing:pick(chosen)
+  return listing:pick(numbers)
 end
 
 -- A loop's state; its end, early or not, lets the rest go.
@@ -466,9 +369,10 @@ function Cursor:__close()
 end
 
 -- The iterator's step where the series did not answer with a message at once.
-local function step_slowly(cursor, message, err)
+local function step_slowly(cursor, since, message, err)
   while message == false do
-    task.wait(cursor.client._link)
+    task.wait(cursor.client._link, since)
+    since = task.turns()
     message, err = cursor.series:next()
   end
   if message then
@@ -499,8 +403,9 @@ function Client:retr_all(numbers)
   self._series = series
   local cursor, next_message = setmetatable({ client = self, series = series }, Cursor), series.next
   return function()
+    local since = task.turns()
     local message, problem = next_message(series)
-    return message or step_slowly(cursor, message, problem)
+    return message or step_slowly(cursor, since, message, problem)
   end, nil, nil, cursor
 end
 
@@ -526,7 +431,7 @@ local function fetch_header(self, number)
   local call <close>, err = self._link:call("TOP", number, 0, true)
   local pieces, size = {}, 0
   while call do
-    local piece, failure = settled(self._link, call, call.piece, call:piece())
+    local piece, failure = settled(self._link, call, call.piece, task.turns(), call:piece())
     if piece == true then
       return table.concat(pieces)
     elseif not piece then

@@ -14,10 +14,11 @@
 -- `copas.step` is replaced, once for all, so that it waits no longer than poplin's time-out: while poplin is hosted, it
 -- may return false before the time that it was given has passed.
 --
--- Where a call to poplin may be made: in tasks (`poplin.spawn`, a server's functions), which wait for poplin only: not
--- with copas.sleep or a socket of copas'. In a thread of copas', too, where it has to wait for nothing; one that waits
--- there holds up the whole of copas. So there `call(f, ...)` runs f(...) as a task, lets the other threads go on
--- meanwhile, and returns what f returned, or raises its error. Where the hosting ends before, that is an error too.
+-- Where a call to poplin may be made: in tasks (`poplin.spawn`, a server's functions), which wait for poplin; for
+-- a socket of copas' or copas.sleep by `await(f, ...)`, which runs f(...) in a thread of copas'. In such a thread, too,
+-- where it has to wait for nothing; one that waits there holds up the whole of copas. So there `call(f, ...)` runs
+-- f(...) as a task. Both let all others go on meanwhile, and return what f returned, or raise its error. Where the
+-- hosting ends before, that is an error too.
 -- copas closes, after a server's handler, the socket that this waited for last; where that was a `call`, a handler has
 -- to close its client itself.
 --
@@ -89,7 +90,7 @@ function adapter.call(f, ...)
     error("poplin.copas: call is for the threads of copas", 2)
   end
   local outcome
-  host.start(function(...)
+  host.start("copas", function(...)
     outcome = table.pack(...)
   end, f, ...)
   local result = socket(function()
@@ -104,6 +105,31 @@ function adapter.call(f, ...)
     copas.receive(result)
   until outcome
   return host.returned(outcome)
+end
+
+-- Goes on in copas' next round, outside of poplin: old versions run a new thread at once.
+local function next_round()
+  local begun = false
+  copas.receive(socket(function() return true end, function()
+    if begun then
+      return true
+    end
+    begun = true
+    return nil, "timeout"
+  end))
+end
+
+--- In a task: runs f(...) in a thread of copas', waits for it, and returns what it returned or raises its error.
+function adapter.await(f, ...)
+  if not host.in_task() then
+    return f(...)
+  end
+  return host.await("copas", function(run)
+    copas.addthread(function()
+      next_round()
+      run()
+    end)
+  end, f, ...)
 end
 
 return adapter

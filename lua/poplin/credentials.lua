@@ -2,6 +2,7 @@
 
 local core = require "poplin.core"
 local logins = require "poplin.logins"
+local misuse = require "poplin.misuse"
 
 local credentials = {}
 
@@ -71,11 +72,11 @@ end
 function credentials.guesses(url, options)
   local names = options.user
   if #names == 0 or #names > 2 then
-    error("poplin.connect: user is one name, or two to try: more would be guessing", 0)
+    misuse.error("poplin.connect: user is one name, or two to try: more would be guessing")
   elseif options.verify == false or options.trust_on_first_use ~= nil or options.tls == "never" or
     options.descriptor ~= nil then
-    error("poplin.connect: two names are tried only over TLS with a verified certificate, each on a connection of " ..
-      "its own: not with tls = 'never', verify = false, trust_on_first_use or descriptor", 0)
+    misuse.error("poplin.connect: two names are tried only over TLS with a verified certificate, each on a connection "
+      .. "of its own: not with tls = 'never', verify = false, trust_on_first_use or descriptor")
   end
   local _, _, _, _, mode = core.parse_url(url or "pop3://localhost", options.tls or "auto")
   local each = {}

@@ -2,17 +2,14 @@
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
+local known = require "poplin.options"
 
 local discover = {}
 
-local PARTS = { scheme = true, host = true, port = true, user = true, auth = true }
-local OPTIONS = { cleartext = true, random = true }
-
-local function check_names(who, given, known)
-  for name in pairs(given) do
-    if not known[name] then
-      misuse.error("%s: unknown field or option: %s", who, tostring(name))
-    end
+local function check_names(who, given, names, what)
+  local problem = known.unknown(given, names, what)
+  if problem then
+    misuse.error("%s: %s", who, problem)
   end
 end
 
@@ -35,12 +32,8 @@ function discover.format_url(parts)
   if type(parts) ~= "table" then
     misuse.error("bad argument #1 to 'format_url' (table expected, got %s)", type(parts))
   end
-  check_names("poplin.format_url", parts, PARTS)
-  local ok, text, err = pcall(core.format_url, parts)
-  if not ok then
-    misuse.error("poplin.format_url: %s", text)
-  end
-  return text, err
+  check_names("poplin.format_url", parts, known.URL, "field")
+  return misuse.of("poplin.format_url", core.format_url, parts)
 end
 
 -- Asks for the answers to one name and appends them to the records: true, or nil and an error.
@@ -79,7 +72,7 @@ function discover.discover(address, resolve, options)
     misuse.error("poplin.discover(address, resolve, options): a string and a function are needed")
   end
   options = options or {}
-  check_names("poplin.discover", options, OPTIONS)
+  check_names("poplin.discover", options, known.DISCOVER)
   local domain, users, pop3s_name, pop3_name = core.account(address)
   if not domain then
     return nil, users

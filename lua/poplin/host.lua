@@ -11,7 +11,7 @@ local host = {}
 
 local name -- of the one that hosts; nil: nobody does
 local stop -- ends that
-local calls = {} -- what waits in the host for a task: the set of their `settle`
+local calls = {} -- what waits in the host for a task, or in a task for the host: the set of their `settle`
 
 --- Begins: `ended()` is to take back all that the adapter has in its host, and is called once.
 -- Returns the function that ends the hosting; calling that twice is peaceful.
@@ -19,8 +19,7 @@ function host.begin(its_name, ended)
   if name then
     error("poplin is hosted by " .. name .. " already; end that first", 3)
   end
-  name = its_name
-  local function own_stop()
+  local function own_stop() -- may run out of memory, and then nobody hosts
     if stop ~= own_stop then
       return
     end
@@ -31,7 +30,7 @@ function host.begin(its_name, ended)
       settle(false, "poplin: " .. its_name .. " ended to be its host before this call had its answer")
     end
   end
-  stop = own_stop
+  name, stop = its_name, own_stop
   return own_stop
 end
 
@@ -50,20 +49,46 @@ end
 --- Whether a task of poplin's runs: whoever is in one just calls, and must not wait for the host.
 host.in_task = task.is_running
 
---- Starts f(...) as a task. `settle(ok, ...)` is called once with its outcome, inside the task, or with an error when
--- the hosting ends before.
-function host.start(settle, f, ...)
-  if not name then
-    error("poplin has no host; call host() first", 3)
+-- A table would need memory, which may be what f failed for.
+local function conclude(settle, ...)
+  if calls[settle] then
+    calls[settle] = nil
+    settle(...)
   end
+end
+
+-- Calls f, and tells `settle` the outcome, unless that was told another one before.
+local function settling(settle, f)
   calls[settle] = true
-  poplin.spawn(function(...)
-    local outcome = table.pack(pcall(f, ...))
-    if calls[settle] then
-      calls[settle] = nil
-      settle(table.unpack(outcome, 1, outcome.n))
-    end
-  end, ...)
+  return function(...)
+    conclude(settle, pcall(f, ...))
+  end
+end
+
+local function check(its_name)
+  if not name then
+    error("poplin has no host; call host() first", 4)
+  elseif name ~= its_name then
+    error("poplin is hosted by " .. name .. ", and not by " .. its_name, 4)
+  end
+end
+
+--- For the host of this name: starts f(...) as a task. `settle(ok, ...)` is called once with its outcome, inside the
+-- task, or with an error when the hosting ends before.
+function host.start(its_name, settle, f, ...)
+  check(its_name)
+  poplin.spawn(settling(settle, f), ...)
+end
+
+--- In a task: runs f(...) in a coroutine of the host of this name, which `start` makes, and returns what it returned or
+-- raises its error. Another one where the hosting ends before.
+function host.await(its_name, start, f, ...)
+  check(its_name)
+  local arguments = table.pack(...)
+  return host.returned(table.pack(poplin.suspend(function(resume)
+    local run = settling(resume, f)
+    start(function() run(table.unpack(arguments, 1, arguments.n)) end)
+  end)))
 end
 
 --- Returns what the outcome of a task holds, or raises its error.

@@ -14,21 +14,26 @@
 local core = require "poplin.core"
 local client = require "poplin.client"
 local discover = require "poplin.discover"
+local fetch = require "poplin.fetch"
+local generator = require "poplin.generator"
 local headers = require "poplin.headers"
 local logins = require "poplin.logins"
 local server = require "poplin.server"
 local task = require "poplin.task"
+local trace = require "poplin.trace"
 
 local poplin = {
   _VERSION = "poplin " .. core.version,
 
   connect = client.connect,
+  fetch = fetch.fetch,
   serve = server.serve,
   discover = discover.discover,
   parse_url = discover.parse_url,
   format_url = discover.format_url,
   headers = headers.headers,
   maildir = core.maildir,
+  seen = fetch.seen,
   scram_keys = logins.scram_keys,
 
   -- How a server's functions refuse: return nil, poplin.IN_USE
@@ -42,14 +47,16 @@ local poplin = {
   step = task.step,
   fileno = task.fileno,
   timeout = task.timeout,
-  wrap = task.wrap,
+  sleep = task.sleep,
+  suspend = task.suspend,
+  wrap = generator.wrap,
 }
 
 -- poplin.trace = function(line, fields) ... end shows the conversations; nil ends that.
 return setmetatable(poplin, {
   __index = function(_, name)
     if name == "trace" then
-      return task.get_trace()
+      return trace.get()
     end
   end,
   __newindex = function(self, name, value)

@@ -2,10 +2,9 @@
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
+local known = require "poplin.options"
 
 local logins = {}
-
-local KEYS_OPTIONS = { iterations = true, salt = true, hash = true }
 
 local function are_strings(names)
   for _, name in ipairs(names) do
@@ -34,16 +33,11 @@ end
 -- that SCRAM cannot take. Options: iterations (4096), salt (16 random octets), hash ("SHA-256" or "SHA-1").
 function logins.scram_keys(password, options)
   options = options or {}
-  for name in pairs(type(options) == "table" and options or {}) do
-    if not KEYS_OPTIONS[name] then
-      misuse.error("poplin.scram_keys: unknown option: %s", tostring(name))
-    end
+  local problem = type(options) == "table" and known.unknown(options, known.SCRAM_KEYS)
+  if problem then
+    misuse.error("poplin.scram_keys: %s", problem)
   end
-  local ok, keys, err = pcall(core.scram_keys, password, options)
-  if not ok then
-    misuse.error("poplin.scram_keys: %s", keys)
-  end
-  return keys, err
+  return misuse.of("poplin.scram_keys", core.scram_keys, password, options)
 end
 
 return logins

@@ -5,13 +5,15 @@
 --    uv.run()
 --
 -- `host()` puts a poll handle for poplin's descriptor, a timer and a prepare handle on the default loop of this Lua
--- state; they keep `uv.run` going until `stop()`, which closes them. Connections that are open then stay open, until
--- they are closed or something drives again.
+-- state; they keep `uv.run` going until `stop()`, which closes them; that is done in the loop's next round, and a
+-- program that ends before it may crash in luv, as with all its handles. Connections that are open then stay open,
+-- until they are closed or something drives again.
 --
--- Where a call to poplin may be made: in tasks (`poplin.spawn`, a server's functions), which wait for poplin only. In
--- a callback of luv's, too, where it has to wait for nothing; one that waits there holds up the whole loop. So there
--- `call(f, callback)` runs f as a task, and then callback(err) or callback(nil, ...) with what f returned, in a
--- callback of luv's own. Where the hosting ends before, that is an error too.
+-- Where a call to poplin may be made: in tasks (`poplin.spawn`, a server's functions), which wait for poplin; for what
+-- has a callback in luv by `poplin.suspend(function(resume) timer:start(100, 0, resume) end)`. In a callback of luv's,
+-- too, where it has to wait for nothing; one that waits there holds up the whole loop. So there `call(f, callback)`
+-- runs f as a task, and then callback(err) or callback(nil, ...) with what f returned, in a callback of luv's own.
+-- Where the hosting ends before, that is an error too.
 --
 -- Errors: that of a task that nobody joined is raised in a callback of luv's own. `lua5.4` with luv ends with it, as
 -- with any error in a callback; a host that only tells of those goes on, and poplin with it.
@@ -42,13 +44,19 @@ end
 
 --- Hosts poplin. Returns the function that ends that.
 function luv.host()
-  local handles
+  local handles = {}
   local stop = host.begin("luv", function()
     for _, handle in ipairs(handles) do
-      handle:close()
+      if not handle:is_closing() then
+        handle:close()
+      end
     end
   end)
-  local readable = assert(uv.new_poll(poplin.fileno()))
+  local readable, problem = uv.new_poll(poplin.fileno())
+  if not readable then
+    stop()
+    error("poplin.luv: " .. problem, 2)
+  end
   local timer, prepare = uv.new_timer(), uv.new_prepare()
   handles = { readable, timer, prepare }
   readable:start("r", step)
@@ -65,7 +73,7 @@ end
 
 --- Runs f() as a task, and callback(err, ...) in a callback of luv's when it has finished.
 function luv.call(f, callback)
-  host.start(function(ok, ...)
+  host.start("luv", function(ok, ...)
     local results = table.pack(...)
     later(function()
       if ok then

@@ -26,4 +26,26 @@ function misuse.error(format, ...)
   error(misuse.place() .. string.format(format, ...), 0)
 end
 
+--- The text of whatever was raised.
+function misuse.text_of(problem)
+  local ok, text = pcall(tostring, problem)
+  return ok and text or "an error object whose __tostring fails"
+end
+
+local function passed_on(who, ok, ...)
+  if ok then
+    return ...
+  end
+  local problem = ...
+  if problem == "not enough memory" then
+    error(problem, 0)
+  end
+  misuse.error("%s: %s", who, tostring(problem))
+end
+
+--- What f(...), a function of the core's, answers; what it raises is a misuse of `who`.
+function misuse.of(who, f, ...)
+  return passed_on(who, pcall(f, ...))
+end
+
 return misuse

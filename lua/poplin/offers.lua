@@ -2,15 +2,11 @@
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
+local known = require "poplin.options"
 
 local offers = {}
 
 local LOCKS = { exclusive = core.LOCK_EXCLUSIVE, snapshot = core.LOCK_SNAPSHOT, none = core.LOCK_NONE }
-
-local LIMITS = {
-  max_line = true, max_sasl_line = true, max_bad_commands = true, max_failed_logins = true, max_messages = true,
-  max_output = true, handshake = "handshake_ms", stall = "stall_ms",
-}
 
 local function lock_of(who, options)
   if options.lock == nil then
@@ -73,17 +69,15 @@ local function add_limits(of, who, limits, milliseconds)
   if type(limits) ~= "table" then
     misuse.error("%s: limits must be a table, not %s", who, type(limits))
   end
+  local problem = known.unknown(limits, known.SERVE_LIMITS, "limit")
+  if problem then
+    misuse.error("%s: %s", who, problem)
+  end
   for name, value in pairs(limits) do
-    local known = LIMITS[name]
-    if not known then
-      misuse.error("%s: unknown limit: %s", who, tostring(name))
-    elseif known == true then
-      of[name] = value
-    else
-      of[known] = milliseconds(who .. ": " .. name, value)
-      if of[known] == 0 then
-        misuse.error("%s: %s must be more than 0 seconds", who, name)
-      end
+    local setting = known.SERVE_TIMES[name]
+    of[setting or name] = setting and milliseconds(who .. ": " .. name, value) or value
+    if setting and of[setting] == 0 then
+      misuse.error("%s: %s must be more than 0 seconds", who, name)
     end
   end
 end

@@ -6,6 +6,7 @@
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
+local known = require "poplin.options"
 local offers = require "poplin.offers"
 local settings = require "poplin.settings"
 local task = require "poplin.task"
@@ -309,6 +310,7 @@ end
 -- ---- questions ----
 
 local function dispatch(self, kind, handle, request, ...)
+  self._asked = request or false
   if logins[kind] then
     logins[kind](self, request, ...)
   elseif kind == "maildrop" then
@@ -318,12 +320,22 @@ local function dispatch(self, kind, handle, request, ...)
   elseif kind then
     begin(self, self._drops[handle], kind, request, ...)
   end
+  self._asked = false
   return kind
 end
 
---- For the driver: starts a task for each question that the server has now.
+--- For the driver: starts a task for each question that the server has now. A question that memory ran out over is
+-- answered with no.
 function Server:answer()
+  local asked = self._asked
+  self._asked = false
+  if asked then
+    self._core:refuse(asked, "temporary")
+  end
   repeat until not dispatch(self, self._core:question())
+  if self._stopped then
+    task.remove_server(self)
+  end
 end
 
 -- ---- making and ending ----
@@ -346,7 +358,7 @@ function Server.open(who, of, backend, kit, memory)
     return nil, err
   end
   local self = setmetatable({
-    _core = server, _backend = backend, _drops = {}, _last_id = 0,
+    _core = server, _backend = backend, _drops = {}, _last_id = 0, _asked = false, _stopped = false,
     _expire_by_user = of.expire_by_user, _login_delay_by_user = of.login_delay_by_user,
     errors = {}, path = of.path, port = server:port(),
   }, Server)
@@ -355,24 +367,41 @@ function Server.open(who, of, backend, kit, memory)
   return self
 end
 
---- Raises unless `backend` is a table with the functions that a server needs. Where `auth` is given, some of its names
--- may need no function: the core knows.
+--- Raises unless `backend` is a table with the functions that a server needs, none of their names misspelt. Where
+-- `auth` is given, some of its names may need no function: the core knows.
 function Server.check_backend(who, backend, auth)
+  local problem = type(backend) == "table" and known.misspelt(backend, known.BACKEND, "function")
+  if problem then
+    misuse.error("%s: %s", who, problem)
+  end
   if type(backend) ~= "table" or type(backend.maildrop) ~= "function" or auth == nil and asks_of(backend) == 0 then
     misuse.error("%s: a table is needed with the functions maildrop, and password, scram_keys, authenticate or token",
       who)
   end
-  for _, name in ipairs { "password", "scram_keys", "authenticate", "token", "login_failed" } do
+  for name in pairs(known.BACKEND) do
     if backend[name] and type(backend[name]) ~= "function" then
       misuse.error("%s: %s must be a function, not a %s", who, name, type(backend[name]))
     end
   end
 end
 
+-- The table with the functions. Where the settings stand in the same one, the script may have fields of its own there,
+-- so that only what looks like a misspelt name can be told; settings that name it as `backend` are all known.
+local function backend_of(options)
+  local alone = options.backend ~= nil and options.maildrop == nil
+  local tell = alone and known.unknown or known.misspelt
+  local problem = tell(options, known.SERVE, "setting")
+  if problem then
+    misuse.error("poplin.serve: %s", problem)
+  end
+  return alone and options.backend or options
+end
+
 --- Serves a script's functions: a server, or nil and an error. See docs/lua.md for the options.
-function Server.serve(backend)
-  Server.check_backend("poplin.serve", backend, type(backend) == "table" and backend.auth or nil)
-  return Server.open("poplin.serve", settings.of("poplin.serve", backend), backend)
+function Server.serve(options)
+  local backend = type(options) == "table" and backend_of(options) or options
+  Server.check_backend("poplin.serve", backend, type(options) == "table" and options.auth or nil)
+  return Server.open("poplin.serve", settings.of("poplin.serve", options), backend)
 end
 
 --- How many sessions are open.
@@ -383,9 +412,9 @@ end
 --- Ends the server: open sessions are dropped and delete nothing; their maildrops are closed. It does not wait: a
 -- callback that is at work goes on in its task. Stopping twice is peaceful.
 function Server:stop()
+  self._stopped = true
   self._core:close()
-  self:answer()
-  task.remove_server(self)
+  self:answer() -- where memory runs out over that, the driver does the rest
 end
 
 function Server:__close()

@@ -35,7 +35,7 @@ testing.Server = Server.new
 
 --- Moves the clock of all deadlines forward; what is due then is handled by the next step.
 function testing.advance(seconds)
-  task.loop():advance(settings.milliseconds("the time of poplin.testing.advance", seconds))
+  task.advance(settings.milliseconds("the time of poplin.testing.advance", seconds))
 end
 
 -- ---- one test ----

@@ -2,6 +2,7 @@
 
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
+local known = require "poplin.options"
 
 local certificates = {}
 
@@ -15,10 +16,9 @@ local function arguments(...)
   local names, blemish = {}, "none"
   for _, argument in ipairs { ... } do
     if type(argument) == "table" then
-      for name in pairs(argument) do
-        if name ~= "blemish" then
-          misuse.error("poplin: unknown option of a certificate: %s", tostring(name))
-        end
+      local problem = known.unknown(argument, known.CERTIFICATE, "option of a certificate")
+      if problem then
+        misuse.error("poplin: %s", problem)
       end
       blemish = argument.blemish or blemish
     elseif type(argument) == "string" then

@@ -1,5 +1,6 @@
 --- A fault of a test server, or a quirk or attack, which are several under one name.
 
+local core = require "poplin.core"
 local misuse = require "poplin.misuse"
 
 local Fault = { __name = "poplin.testing.fault" }
@@ -60,10 +61,17 @@ function Fault.new(kit, command, settings)
   return made(kit, kit:fault(command, flattened(settings)))
 end
 
---- All faults of a quirk or an attack. Raises where there is none of this name.
-function Fault.of_profile(kit, name)
+-- By kind, tables from name to meaning.
+local PROFILES = { quirk = core.quirks(), attack = core.attacks() }
+
+--- All faults of a quirk or an attack. Raises where there is none of this name, or it is the other kind of the two.
+function Fault.of_profile(kit, kind, name)
   if type(name) ~= "string" then
     misuse.error("poplin: a quirk or an attack has a name, not a %s", type(name))
+  end
+  local other = kind == "quirk" and "attack" or "quirk"
+  if PROFILES[other][name] then
+    misuse.error("poplin: '%s' is no %s: server:%s('%s')", name, kind, other, name)
   end
   return made(kit, kit:profile(name))
 end

@@ -1,0 +1,88 @@
+--- The protocol by itself: both ends of a POP3 connection as objects that do no input or output.
+--
+-- Octets go in, events come out, and octets to send; the connection, its TLS and the waiting are the host's, whatever
+-- that is made of: LuaSocket, a game's loop, a proxy, a test. These are the machines that poplin.connect and
+-- poplin.serve drive. Nothing here waits or yields, and nothing runs a loop.
+--
+-- protocol.client is the client. A whole session with a server that is a few strings here:
+--
+--    local protocol = require "poplin.protocol"
+--
+--    local pop <close> = protocol.client { tls = "never", protected = true }
+--    local server = { [""] = "+OK hello\r\n", ["CAPA\r\n"] = "-ERR no CAPA\r\n", ["USER alice\r\n"] = "+OK\r\n",
+--      ["PASS secret\r\n"] = "+OK\r\n", ["STAT\r\n"] = "+OK 2 320\r\n" }
+--    assert(pop:open("alice", "secret"))
+--    while pop.outstanding > 0 do
+--      assert(pop:receive_data(server[pop:data_to_send()]))
+--      for event in pop:events() do
+--        if event.type == "opened" then
+--          assert(pop:stat())
+--        elseif event.type == "reply" then
+--          print(event.count .. " messages, " .. event.octets .. " octets")
+--        end
+--      end
+--    end
+--
+-- protocol.session is the server's side of one session. Most of its events are questions, and each is answered at once
+-- or later:
+--
+--    local session <close> = protocol.session { protected = true }
+--    assert(session:receive_data("USER alice\r\nPASS secret\r\nRETR 1\r\n"))
+--    for event in session:events() do
+--      if event.type == "check_password" then
+--        assert(session:accept(event))
+--      elseif event.type == "open_maildrop" then
+--        assert(session:open(event, { { "uid-1", 15 } }))
+--      elseif event.type == "send_body" then
+--        assert(session:body(event, "Subject: hi\n\n"))
+--      end
+--    end
+--    print(session:data_to_send():match("%+OK 15 octets.*")) --> +OK 15 octets, the message, and a dot
+--
+-- The rhythm of a program around either is always the same: take all events, send all data, and where there was
+-- neither, receive.
+--
+-- It is "client" and "session", not "connection": neither connects to anything, a server has many of the second, and so
+-- the two are called in C too. Methods and events have the names that they have in Python; an event's `type` is its
+-- class there, in lower case ("start_tls").
+--
+-- What an event holds, by its type; all numbers are integers, and what may be nil says so.
+--
+-- Of both:
+--   start_tls       begin the TLS handshake now: send what data_to_send gives, shake hands, call tls_started.
+--                   host: the name that the server's certificate has to be good for; nil: not given, or a server's
+--
+-- Of the client (`tag` is what the command's method returned):
+--   greeting        text: what the server says; line: all of it
+--   reply           the first line of an answer, or all of it. tag; verb: "RETR", nil for a `command` of one's own;
+--                   number: the message asked about, 0: none; ok; code: the response code ("IN-USE") or nil; text;
+--                   count, octets: of STAT; octets: of LIST with a number; complete: false where more follows, up to an
+--                   `end`; challenge: "+ ...", which asks for another `command`; line; error: nil where it is ok
+--   listing         tag, number, octets: a line of LIST
+--   unique_id       tag, number, uid: a line of UIDL
+--   language        tag, language, description ("" where there is none): a line of LANG
+--   body            tag, data: a piece of a message, its dots unstuffed, CRLF kept
+--   end             tag, octets: the answer is complete; octets of all its bodies
+--   opened          what open or login began is done. tag, ok, code or nil, text; error: nil where it is ok. A refused
+--                   token's error has `answer`, what the server said of it
+--   closed          clean: the server has closed behind QUIT, and whether TLS was ended properly too
+--
+-- Of the session (`question` is the number to answer with; the event itself will do as well):
+--   check_password  question, user, password, mechanism: may the user log in? accept, accept_as, refuse
+--   find_secret     question, user, mechanism: the user's password, or SCRAM keys? password, keys, refuse
+--   check_token     question, user or nil, token, mechanism: as check_password; where there is no user, accept_as
+--   failed_login    question, user or nil, failures (of this session), mechanism: accept when the client may hear of it
+--   open_maildrop   question, user, mechanism, read_only: which messages has the user? open, refuse
+--   send_body       question, index (in what open was given, from 1), uid: the message, or more of it? body, refuse
+--   body_done       index, uid: no more of it is needed
+--   commit          question, uids (an array): the client has left; delete these. accept, refuse
+--   mismatch        index, uid, announced, octets: a message was not as long as open said. It was sent whole
+--   session_closed  outcome: "committed", "left", "dropped", "timed out", "failed"; error or nil. Send what there is to
+--                   send, then close
+--
+-- tostring of an event shows it on one line without what is secret; the field itself holds it.
+
+return {
+  client = require "poplin.protocol.client".new,
+  session = require "poplin.protocol.session".new,
+}
