@@ -42,6 +42,9 @@ What the protocol asks of a client (C) and of a server (S), and what attackers t
 RFC; DEF is a definition, POL this project's own rule where the RFCs are silent or too loose.
 """
 
+SHARED = re.compile(r"(?:test_case\[|cases of )(\w+\.json): (.*), [a-z ]+\]?")
+"""The name that a report has for one of the cases that Python and Lua share: its list, its own name, and the face."""
+
 Key = tuple[str, str]
 """An id and one side, C or S."""
 
@@ -52,6 +55,7 @@ class Case:
 
     name: str
     outcome: str
+    suite: str
 
 
 class Reports:
@@ -65,12 +69,15 @@ class Reports:
         for door in self.doors:
             for report in sorted((reports / door).rglob("*.xml")):
                 for case in cases_in(report):
-                    file, name = self._named(report.relative_to(reports / door), case)
-                    self._cases[file].append(Case(name, outcome(case)))
+                    relative = report.relative_to(reports / door)
+                    file, name = self._named(relative, case)
+                    self._cases[file].append(Case(name, outcome(case), relative.parts[0]))
 
     def _named(self, report: Path, case: ElementTree.Element) -> tuple[str, str]:
         """The source file and the name of a case."""
         name, group = case.get("name", ""), case.get("classname", "")
+        if shared := SHARED.fullmatch(name):
+            return f"tests/cases/{shared[1]}", shared[2]
         if report.parts[0] == "c":
             program = report.parts[1]
             return "tests/fuzz/random_inputs.c" if "_fuzz_" in program else f"tests/c/{program}.c", name
@@ -86,8 +93,11 @@ class Reports:
         return file in self._cases
 
     def problem(self, test: Test) -> str:
-        """Why a test does not count, or nothing. All its cases must have passed."""
-        outcomes = {case.outcome for case in self._cases.get(test.file, ()) if is_case_of(case, test)}
+        """Why a test does not count, or nothing. All its cases must have passed, shared ones on both faces."""
+        found = [case for case in self._cases.get(test.file, ()) if is_case_of(case, test)]
+        outcomes = {case.outcome for case in found}
+        if test.file.endswith(".json") and not {"python", "lua"} <= {case.suite for case in found}:
+            outcomes.add("did not run on both faces")
         return min(outcomes - {"passed"}, default="") if outcomes else "did not run"
 
 

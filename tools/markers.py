@@ -3,10 +3,12 @@ The markers on tests: which requirement or threat a test says that it holds, on 
 
 In C a comment right above the test function, /* holds: POP-ML-3 C, T-FRM-6 C */ or that as its last line; in Python
 @pytest.mark.holds("POP-ML-3", "C") on a test, or as a mark of one pytest.param; in Lua -- holds: POP-ML-3 C above an
-it(...). The sources are read, not run, so that markers can be looked at where nothing is built.
+it(...); in the cases that Python and Lua share "holds": ["POP-ML-3 C"]. The sources are read, not run, so that markers
+can be looked at where nothing is built.
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,7 +143,20 @@ def in_python(file: str, text: str) -> Iterator[Claim]:
             yield Claim(file, mark.lineno, problem="a marker above no test")
 
 
-READERS = {".c": in_c, ".h": in_c, ".lua": in_lua, ".py": in_python}
+def in_cases(file: str, text: str) -> Iterator[Claim]:
+    """A list of cases; what is no list is their format."""
+    cases = json.loads(text)
+    for case in cases if isinstance(cases, list) else ():
+        name, held = case["name"], case.get("holds", [])
+        line = text.count("\n", 0, text.find(f'"name": {json.dumps(name, ensure_ascii=False)}')) + 1
+        pairs = pairs_of(", ".join(held)) if held else ()
+        if pairs is None:
+            yield Claim(file, line, problem=f"a marker that is none: {', '.join(held)}")
+        elif pairs:
+            yield Claim(file, line, name, pairs)
+
+
+READERS = {".c": in_c, ".h": in_c, ".lua": in_lua, ".py": in_python, ".json": in_cases}
 
 
 def collect(root: Path) -> tuple[list[Marker], list[str]]:

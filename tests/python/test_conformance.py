@@ -357,3 +357,23 @@ def test_markers_in_python_that_are_wrong(project: Project, marker: str, problem
 def test_reasons_that_are_none(tested: Project, reason: str, problem: str) -> None:
     tested.write("tools/conformance_reasons.txt", reason)
     tested.refused(problem)
+
+
+def test_a_shared_case_holds_where_it_passed_on_both_faces(project: Project) -> None:
+    project.write("tests/cases/format.json", '{ "lists": ["x.json"] }')
+    project.write("tests/cases/x.json", '[\n  { "name": "a, b",\n    "holds": ["LIM-9 B"] },\n  { "name": "c" }\n]')
+    group = "tests/lua/cases_spec.lua:9"
+    python = {f"tests.python.test_cases::test_case[x.json: a, b, {face}]": PASSED for face in ("sync", "aio")}
+    lua = {f"{group}::cases of x.json: a, b, {mode}": PASSED for mode in ("blocking", "in a task")}
+    project.report("test", "python", **python)
+    project.refused("tests/cases/x.json:2: a, b is marked, but did not run on both faces in the last make test")
+    project.report("test", "lua", **(lua | {f"{group}::cases of x.json: a, b, in the background": FAILED}))
+    project.refused("tests/cases/x.json:2: a, b is marked, but failed in the last make test")
+    project.report("test", "lua", **lua)
+    assert project.run()[0] == 0
+    assert [project.row("LIM-9", side) for side in "CS"] == ["`cases/x.json: a, b`"] * 2
+
+
+def test_a_shared_case_with_a_marker_that_is_none(project: Project) -> None:
+    project.write("tests/cases/x.json", '[{ "name": "a", "holds": ["LIM-9"] }]')
+    project.refused("tests/cases/x.json:1: a marker that is none: LIM-9")
