@@ -104,23 +104,6 @@ describe("messages", function()
     assert.are.equal(300, count)
   end)
 
-  it("come in the order asked for, each once", function()
-    local numbers = {}
-    local listed = assert(pop:messages())
-    for message in pop:retr_all { 9, listed[4], 9, 250 } do
-      table.insert(numbers, message.number)
-    end
-    assert.are.same({ 9, 4, 250 }, numbers)
-  end)
-
-  it("are marked inside the loop without waiting", function()
-    for message in pop:retr_all { 1, 2, 3 } do
-      assert.is_true(message:dele())
-    end
-    assert.is_true(pop:quit())
-    assert.are.same({ "uid-1", "uid-2", "uid-3" }, drop.deleted)
-  end)
-
   it("allow other commands inside the loop", function()
     local count = 0
     for message in pop:retr_all() do
@@ -145,33 +128,6 @@ describe("messages", function()
     assert.are.equal("uid-300", pop:uidl(300))
   end)
 
-  it("end the loop before when another begins", function()
-    local ok, err = pcall(function()
-      for message in pop:retr_all() do
-        if message.number == 2 then
-          for _ in pop:retr_all { 1 } do
-          end
-        end
-      end
-    end)
-    assert.is_false(ok)
-    assert.are.equal("state", err.kind)
-  end)
-
-  it("raise the error object where one is refused", function()
-    assert.is_true(pop:dele(2))
-    local numbers = {}
-    local ok, err = pcall(function()
-      for message in pop:retr_all { 1, 2, 3 } do
-        table.insert(numbers, message.number)
-      end
-    end)
-    assert.is_false(ok)
-    assert.are.equal("refused", err.kind)
-    assert.are.same({ 1 }, numbers)
-    assert.is_true(pop:noop())
-  end)
-
   it("raise a refused deletion at one of the loop's next steps", function()
     local slow = assert(support.connect(support.fixture(drop), { limits = { window_commands = 2 } }))
     local ok, err = pcall(function()
@@ -185,16 +141,6 @@ describe("messages", function()
     assert.are.equal("refused", err.kind)
     assert.are.equal("DELE 1", err.doing)
     support.warnings(function() slow:close() end)
-  end)
-
-  it("tell of a refused deletion at quit at the latest", function()
-    for message in pop:retr_all { 300 } do
-      assert.is_true(message:dele())
-      assert.is_true(message:dele())
-    end
-    local ok, err = pop:quit()
-    assert.is_nil(ok)
-    assert.are.equal("DELE 300", err.doing)
   end)
 
   it("raise when the server goes", function()

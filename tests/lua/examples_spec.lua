@@ -1,6 +1,5 @@
---- README's example and the examples, run as they stand.
-
-local testing = require "poplin.testing"
+--- README's example and some of the examples, run as they stand; scripts_spec.lua and long_scripts_spec.lua have the
+-- others.
 
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -25,12 +24,6 @@ local function run(command)
   local process = assert(io.popen("exec 2>&1; POPLIN_PASSWORD=secret " .. command))
   local said = process:read("a")
   return process:close() == true, said
-end
-
--- As users see text: line ends CRLF, the last line ended.
-local function on_the_wire(text)
-  local lines = text:gsub("\r\n", "\n"):gsub("\n", "\r\n")
-  return lines:sub(-2) == "\r\n" and lines or lines .. "\r\n"
 end
 
 describe("README", function()
@@ -77,67 +70,6 @@ describe("the sample project", function()
   end)
 end)
 
-describe("the examples", function()
-  local folder, remove, pid, server, url
-  local mail = { "examples/mail/01-plain.eml", "examples/mail/04-attachment.eml", "examples/mail/06-leading-dots.eml" }
-
-  before_each(function()
-    folder, remove = new_folder()
-    local certificate = assert(testing.certificate())
-    write(folder .. "/ca.pem", certificate.ca_pem)
-    write(folder .. "/cert.pem", certificate.cert_pem)
-    write(folder .. "/key.pem", certificate.key_pem)
-    local arguments = string.format("0 %s/cert.pem %s/key.pem %s", folder, folder, table.concat(mail, " "))
-    server = assert(io.popen("echo $$; POPLIN_PASSWORD=secret exec lua5.4 examples/lua/serve.lua " .. arguments))
-    pid = server:read("l")
-    url = assert(server:read("l")):match("serving at (pop3s://%S+);")
-  end)
-
-  after_each(function()
-    os.execute("kill " .. pid)
-    server:close()
-    remove()
-  end)
-
-  it("serve files, and fetch them into a folder, once", function()
-    local command = table.concat({ "lua5.4 examples/lua/fetch.lua", url, "alice", folder, folder .. "/ca.pem" }, " ")
-    assert.are.same({ true, "3 fetched\n" }, { run(command) })
-    for i, path in ipairs(mail) do
-      assert.are.equal(on_the_wire(read(path)), read(folder .. "/file-" .. i .. ".eml"))
-    end
-    assert.are.same({ true, "0 fetched\n" }, { run(command) })
-  end)
-
-  it("say what is wrong", function()
-    local ok, said = run(table.concat({ "lua5.4 examples/lua/fetch.lua", url, "alice", folder }, " "))
-    assert.is_false(ok)
-    assert.is_truthy(said:find("certificate", 1, true))
-  end)
-
-  it("serve a Maildir", function()
-    assert(os.execute(string.format("mkdir -p %s/mail/new %s/mail/cur %s/got", folder, folder, folder)))
-    write(folder .. "/mail/new/1.a", read(mail[1]))
-    write(folder .. "/mail/cur/2.b:2,S", read(mail[3]))
-    local serving <close> = assert(io.popen("echo $$; POPLIN_PASSWORD=secret exec lua5.4 examples/lua/maildir.lua "
-      .. string.format("%s/mail 0 %s/cert.pem %s/key.pem", folder, folder, folder)))
-    local its_pid = serving:read("l")
-    local its_url = assert(serving:read("l")):match("serving at (pop3s://%S+);")
-    local ok, said = run(table.concat({ "lua5.4 examples/lua/fetch.lua", its_url, "alice", folder .. "/got",
-      folder .. "/ca.pem" }, " "))
-    os.execute("kill " .. its_pid)
-    assert.are.same({ true, "2 fetched\n" }, { ok, said })
-    assert.are.equal(on_the_wire(read(mail[1])), read(folder .. "/got/1%2ea.eml"))
-    assert.are.equal(on_the_wire(read(mail[3])), read(folder .. "/got/2%2eb.eml"))
-  end)
-
-  it("fetch with progress, for the demonstration", function()
-    local ok, said = run(table.concat({ "lua5.4 examples/demo/fetch.lua", url, folder .. "/ca.pem", "alice" }, " "))
-    assert.is_true(ok)
-    assert.is_truthy(said:find("TLS1.3", 1, true))
-    assert.is_truthy(said:find("[" .. ("#"):rep(30) .. "] 3 of 3 messages", 1, true))
-  end)
-end)
-
 describe("the example of a discovery", function()
   it("asks dig, and tells what needs a second look", function()
     local folder, remove = new_folder()
@@ -172,4 +104,35 @@ describe("the examples of hosts", function()
         .. " ticked all the while\n", said)
     end)
   end
+end)
+
+describe("the example of the machines by themselves", function()
+  it("serves a folder and fetches it over LuaSocket, in clear and by STLS, and knows whom it talks to", function()
+    local folder, remove = new_folder()
+    local certificate = assert(require "poplin.testing".certificate())
+    for name, text in pairs { ca = certificate.ca_pem, cert = certificate.cert_pem, key = certificate.key_pem } do
+      write(folder .. "/" .. name .. ".pem", text)
+    end
+    local program = "lua5.4 -W examples/lua/protocol_luasocket.lua "
+    local serving = assert(io.popen("echo $$; exec 2>&1; POPLIN_PASSWORD=secret exec " .. program
+      .. "serve examples/mail alice " .. folder .. "/cert.pem " .. folder .. "/key.pem"))
+    local pid, port = serving:read("l"), assert(serving:read("l")):match("^pop3://127%.0%.0%.1:(%d+)$")
+    finally(function()
+      os.execute("kill " .. pid)
+      serving:close()
+      remove()
+    end)
+    local function fetch(host, more)
+      return run(program .. "fetch pop3://alice@" .. host .. ":" .. port .. " " .. folder .. (more or ""))
+    end
+    local with_ca = " " .. folder .. "/ca.pem"
+    for host, trust in pairs { ["127.0.0.1"] = "", localhost = with_ca } do
+      assert.are.same({ true, "17 messages\n" }, { fetch(host, trust) })
+      assert.are.equal((read("examples/mail/06-leading-dots.eml"):gsub("\r?\n", "\r\n")), read(folder .. "/6.eml"))
+      assert(os.remove(folder .. "/6.eml"))
+    end
+    local ok, said = fetch("127.0.0.1", with_ca) -- LuaSec's own check was content
+    assert.is_false(ok)
+    assert.is_truthy(said:find("the server's certificate is not for 127.0.0.1", 1, true), said)
+  end)
 end)

@@ -3,6 +3,7 @@
 -- new() makes one, with
 --   host()        hosts poplin in it; the function that ends that
 --   call(f, done) runs f as a task, from a callback or a coroutine of the host's: done(ok, ...) is told the outcome
+--   nap(...)      in a task: waits for something of the host's, and returns the arguments
 --   drive(done)   runs the loop, which waits as long as it likes, until done() or an error; how often it went round
 --   tick          a function that a timer of the host's calls all the time, while it is set
 --   errors        what the host was told of
@@ -14,6 +15,7 @@ package.path = path .. ";/usr/share/lua/5.1/?.lua"
 local copas = require "copas"
 package.path = path
 local cqueues = require "cqueues"
+local poplin = require "poplin"
 local socket = require "socket"
 local uv = require "luv"
 local in_copas = require "poplin.copas"
@@ -31,6 +33,18 @@ end
 
 function hosts.luv()
   local self = { host = in_luv.host, errors = {} }
+
+  function self.nap(...)
+    local arguments = table.pack(...)
+    return poplin.suspend(function(resume)
+      local timer = uv.new_timer()
+      timer:start(1, 0, function()
+        timer:close()
+        resume(table.unpack(arguments, 1, arguments.n))
+        resume("too late")
+      end)
+    end)
+  end
 
   function self.call(f, done)
     in_luv.call(f, function(err, ...)
@@ -82,6 +96,13 @@ function hosts.cqueues()
     return in_cqueues.host(controller)
   end
 
+  function self.nap(...)
+    return in_cqueues.await(function(...)
+      cqueues.sleep(INTERVAL)
+      return ...
+    end, ...)
+  end
+
   function self.call(f, done)
     controller:wrap(settle(done, in_cqueues.call, f))
   end
@@ -126,6 +147,23 @@ end
 
 function hosts.copas()
   local self = { host = in_copas.host, errors = {} }
+
+  function self.nap(...)
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local address, port = listener:getsockname()
+    local one = assert(socket.connect(address, port))
+    local other = assert(listener:accept())
+    one:settimeout(0)
+    local function received(...)
+      assert(other:send("x\n"))
+      assert(copas.receive(one) == "x")
+      for _, each in ipairs { listener, one, other } do
+        each:close()
+      end
+      return ...
+    end
+    return in_copas.await(received, ...)
+  end
 
   function self.call(f, done)
     copas.addthread(settle(done, in_copas.call, f))

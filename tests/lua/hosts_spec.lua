@@ -157,6 +157,38 @@ pop.quit()
       assert.are.equal("timeout", err.kind)
     end)
 
+    it("has its time-outs while the host is idle, though they began in a call that drove by itself", function()
+      local url, finish = silent_server()
+      finally(finish)
+      local server <close> = support.serve(support.maildrop {})
+      local pop <close> = assert(support.connect(server))
+      local outcome, ticks = nil, 0
+      host.tick = function()
+        ticks = ticks + 1
+        if ticks == 3 then
+          host.tick = nil
+          poplin.spawn(function()
+            outcome = table.pack(poplin.connect(url, { user = "alice", password = "secret", timeout = 0.05 }))
+          end)
+          for _ = 1, 5 do
+            assert(pop:noop())
+          end
+        end
+      end
+      host.drive(function() return outcome end)
+      assert.are.equal("timeout", outcome[2].kind)
+    end)
+
+    it("has tasks that wait for what is the host's", function()
+      local server <close> = support.serve(support.maildrop(support.messages(MESSAGES)))
+      local outcome = table.pack(called(function()
+        local pop <close> = assert(support.connect(server))
+        local napped = table.pack(host.nap(1, nil))
+        return pop:stat(), table.unpack(napped, 1, napped.n)
+      end))
+      assert.are.same({ n = 4, true, MESSAGES, 1, nil }, outcome)
+    end)
+
     it("lets the host's timers run while a client waits, and does not go round in circles", function()
       local url, finish = silent_server()
       local steps, genuine = counting_steps()
@@ -267,6 +299,46 @@ for _, name in ipairs { "cqueues", "copas" } do
       assert.is_true(left)
       assert.are.same({ "forked" }, host.errors)
       poplin.run()
+    end)
+
+    it("has tasks wait for coroutines of the host's, which may use poplin, raise, or lose their host", function()
+      local host, adapter = hosts[name](), require("poplin." .. name)
+      assert.are.equal(5, adapter.await(function(n) return n end, 5)) -- in no task
+      local _, problem = poplin.run(pcall, adapter.await, function() end)
+      assert.is_truthy(problem:find("no host", 1, true), problem)
+      local stop = host.host()
+      local server <close> = support.serve(support.maildrop(support.messages(MESSAGES)))
+      local pop <close> = assert(support.connect(server))
+      local outcome
+      host.call(function()
+        return (adapter.await(pop.stat, pop)), pcall(adapter.await, error, { mine = true })
+      end, function(...) outcome = table.pack(...) end)
+      host.drive(function() return outcome end)
+      assert.are.same({ true, MESSAGES, false }, { outcome[1], outcome[2], outcome[3] })
+      assert.is_true(outcome[4].mine)
+      local stopped = false
+      local task = poplin.spawn(pcall, adapter.await, function()
+        stop()
+        stopped = true
+      end)
+      host.drive(function() return stopped end)
+      _, problem = task:join()
+      assert.is_truthy(problem:find("ended to be its host", 1, true), problem)
+      assert.is_true(host.empty())
+    end)
+
+    it("is not asked for what another host has to do", function()
+      local host, adapter = hosts[name](), require("poplin." .. name)
+      local other = hosts.luv()
+      local stop = other.host()
+      local _, problem = poplin.run(pcall, adapter.await, function() end)
+      assert.is_truthy(problem:find("hosted by luv, and not by " .. name, 1, true), problem)
+      local outcome
+      host.call(function() end, function(...) outcome = table.pack(...) end)
+      host.drive(function() return outcome end)
+      stop()
+      assert.is_true(other.empty())
+      assert.is_truthy(outcome[2]:find("hosted by luv, and not by " .. name, 1, true), outcome[2])
     end)
 
     it("takes calls from coroutines of the host's, and from tasks, which just call", function()

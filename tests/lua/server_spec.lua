@@ -49,11 +49,6 @@ describe("a server", function()
     assert.are.same({ "alice/x y", "alice" }, backend.seen)
   end)
 
-  it("takes a string, and makes its line ends CRLF", function()
-    assert.are.equal("a\r\nb\r\n", fetch(function() return "a\nb" end))
-    assert.are.equal("", errors())
-  end)
-
   it("takes an iterator function", function()
     local pieces = { "a", "", "\nb", "\n" }
     assert.are.equal("a\r\nb\r\n", fetch(function()
@@ -154,22 +149,6 @@ describe("a server", function()
     assert.are.equal("", errors())
   end)
 
-  it("refuses with the constants", function()
-    local reason, words
-    server = assert(poplin.serve {
-      password = function() return "x" end,
-      maildrop = function() return nil, reason, words end,
-    })
-    for kind, code in pairs { [poplin.IN_USE] = "IN-USE", [poplin.TEMPORARY] = "SYS/TEMP", [poplin.AUTH] = "AUTH" } do
-      reason, words = kind, "words for " .. kind
-      local pop, err = poplin.connect(server.url, { user = "alice", password = "x" })
-      assert.is_nil(pop)
-      assert.are.same({ kind, code }, { err.kind, err.code })
-      assert.is_truthy(err.peer:find(words, 1, true))
-    end
-    assert.are.equal("", errors())
-  end)
-
   it("passes on the kind of an error object", function()
     local upstream <close> = assert(poplin.serve {
       password = function() return "x" end,
@@ -208,17 +187,6 @@ describe("a server", function()
       poplin.step()
     end
     assert.are.same({ "failed" }, drop.closed)
-  end)
-
-  it("without dele deletes nothing and says so", function()
-    local drop = support.maildrop(support.messages(1))
-    drop.dele = nil
-    server = support.serve(drop)
-    local pop = assert(support.connect(server))
-    assert.is_true(pop:dele(1))
-    local ok, err = pop:quit()
-    assert.is_nil(ok)
-    assert.are.equal("refused", err.kind)
   end)
 
   -- ---- errors ----
@@ -296,20 +264,6 @@ describe("a server", function()
       assert.are.equal("temporary", err.kind)
       assert.are.equal(1, #server.errors)
       assert.are.same({ "failed" }, drop.closed)
-      server:stop()
-    end
-  end)
-
-  it("does not take unique-ids that the protocol cannot carry", function()
-    for _, uid in ipairs { "", "with space", ("x"):rep(71) } do
-      local drop = support.maildrop { { uid, "" } }
-      server = support.serve(drop)
-      local pop, err = support.connect(server)
-      assert.is_nil(pop)
-      assert.are.equal("temporary", err.kind)
-      while not (server.errors[1] and drop.closed[1]) do
-        poplin.step()
-      end
       server:stop()
     end
   end)
@@ -422,15 +376,6 @@ describe("a server", function()
       poplin.step()
     end
     assert.are.same({ "retr begins", "retr ends", "close" }, order)
-  end)
-
-  it("refuses a second session of the same user while the first goes on", function()
-    server = support.serve(support.maildrop {})
-    local pop <close> = assert(support.connect(server))
-    local second, err = support.connect(server)
-    assert.is_nil(second)
-    assert.are.equal("in_use", err.kind)
-    assert.are.equal(0, (pop:stat()))
   end)
 end)
 

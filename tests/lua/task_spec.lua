@@ -25,6 +25,67 @@ describe("a task", function()
     poplin.run()
   end)
 
+  it("is not warned of where the main program joins it", function()
+    local warnings = support.warnings(function()
+      local task = poplin.spawn(function()
+        coroutine.yield()
+        error("mine", 0)
+      end)
+      assert.is_false(pcall(task.join, task))
+      assert.is_false(pcall(poplin.run, error, "mine"))
+    end)
+    assert.are.same({}, warnings)
+    poplin.run()
+  end)
+
+  it("that failed tells where, in its own coroutine", function()
+    local function guilty()
+      error("mine")
+    end
+    local task = poplin.spawn(function()
+      coroutine.yield()
+      guilty()
+    end)
+    assert.is_false(pcall(task.join, task))
+    assert.is_truthy(task.traceback:find("^[^\n]*task_spec.lua:%d+: mine\nstack traceback:\n.*in upvalue 'guilty'"))
+    assert.is_nil(task.traceback:find("xpcall", 1, true))
+  end)
+
+  it("may wait where it closes what it left open, whether it failed or not", function()
+    local server <close> = support.fixture(support.maildrop(support.messages(2)))
+    local pop <close> = assert(support.connect(server))
+    for _, failing in ipairs { true, false } do
+      local count
+      local task = poplin.spawn(function()
+        local _ <close> = setmetatable({}, { __close = function() count = pop:stat() end })
+        if failing then
+          error("mine", 0)
+        end
+      end)
+      local ok, problem = pcall(task.join, task)
+      assert.are.equal(2, count)
+      assert.are.same({ not failing, failing and "mine" or nil }, { ok, problem })
+    end
+  end)
+
+  it("has the error of what it closed last", function()
+    local task = poplin.spawn(function()
+      local _ <close> = setmetatable({}, { __close = function() error("second", 0) end })
+      error("first", 0)
+    end)
+    local ok, problem = pcall(task.join, task)
+    assert.are.same({ false, "second" }, { ok, problem })
+    assert.is_truthy(task.traceback:find("^second\n"), task.traceback)
+  end)
+
+  it("may fail of what has no text", function()
+    local evil = setmetatable({}, { __tostring = function() error("evil") end })
+    local task = poplin.spawn(error, evil)
+    local other = poplin.spawn(function() return pcall(task.join, task) end)
+    assert.are.same({ false, evil }, { other:join() })
+    assert.is_truthy(task.traceback:find("an error object whose __tostring fails", 1, true))
+  end)
+
   it("may be joined by others", function()
     local first = poplin.spawn(function()
       coroutine.yield()
@@ -58,6 +119,42 @@ describe("a task", function()
     assert.is_false(ok)
     assert.is_truthy(problem:find("forgotten", 1, true))
     assert.is_truthy(problem:find("stack traceback", 1, true))
+    poplin.run()
+  end)
+
+  it("that fails in run(f) fails it with a traceback, but for what is no text", function()
+    local function guilty()
+      coroutine.yield()
+      error("mine")
+    end
+    local ok, problem = pcall(poplin.run, function() guilty() end)
+    assert.is_false(ok)
+    assert.is_truthy(problem:find("mine\nstack traceback:\n.*in upvalue 'guilty'"), problem)
+    ok, problem = pcall(poplin.run, error, { mine = true })
+    assert.is_false(ok)
+    assert.is_true(problem.mine)
+  end)
+
+  it("that failed is not kept without end where others go on", function()
+    local failures = setmetatable({}, { __mode = "k" })
+    local resume
+    poplin.spawn(poplin.suspend, function(f) resume = f end)
+    support.warnings(function()
+      for i = 1, 1100 do
+        failures[poplin.spawn(error, "number " .. i)] = true
+      end
+      poplin.step(0)
+    end)
+    collectgarbage()
+    local kept = 0
+    for _ in pairs(failures) do
+      kept = kept + 1
+    end
+    assert.are.equal(1000, kept)
+    resume()
+    for _ = 1, 1000 do
+      assert.is_false(pcall(poplin.run))
+    end
     poplin.run()
   end)
 
@@ -103,6 +200,54 @@ describe("a task", function()
     local text, err = poplin.spawn(function() return pop:retr(1) end):join()
     assert.is_nil(text)
     assert.are.equal("state", err.kind)
+  end)
+end)
+
+describe("suspend", function()
+  it("waits until it is told to go on, and returns what it is told", function()
+    local resume
+    local task = poplin.spawn(function()
+      return poplin.suspend(function(...)
+        resume = ...
+        coroutine.yield()
+      end)
+    end)
+    poplin.step(0)
+    poplin.step(0)
+    assert.is_false(task.finished)
+    resume(nil, 2, nil)
+    resume("too late")
+    assert.are.same({ n = 3, nil, 2, nil }, table.pack(task:join()))
+    resume("too late")
+    poplin.run()
+  end)
+
+  it("does not wait where it was told before", function()
+    local task = poplin.spawn(function()
+      return poplin.suspend(function(resume) resume("at once") end)
+    end)
+    assert.are.equal("at once", task:join())
+  end)
+
+  it("is for tasks that may yield", function()
+    local called = false
+    local function begin() called = true end
+    assert.is_false(pcall(poplin.suspend, begin))
+    poplin.run(function()
+      assert.is_false(pcall(coroutine.wrap(poplin.suspend), begin))
+      assert.is_false(pcall(table.sort, { 1, 2 }, function() poplin.suspend(begin) end))
+      assert.is_false(pcall(poplin.suspend, function() error("mine") end))
+    end)
+    assert.is_false(called)
+  end)
+
+  it("passes through generators of poplin.wrap", function()
+    local task = poplin.spawn(function()
+      return poplin.wrap(function()
+        return poplin.suspend(function(resume) poplin.spawn(resume, 5) end)
+      end)()
+    end)
+    assert.are.equal(5, task:join())
   end)
 end)
 
@@ -163,6 +308,49 @@ describe("another loop", function()
 end)
 
 describe("one script", function()
+  it("has callbacks that fetch from the server that asks them", function()
+    local inner, server = support.maildrop(support.messages(3)), nil
+    local function connect()
+      return assert(poplin.connect(server.url, { user = "inner", password = "secret" }))
+    end
+    local outer = {}
+    function outer.list()
+      local pop <close> = connect()
+      local list = {}
+      for message in pop:retr_all() do
+        table.insert(list, { "outer-" .. message.number, message.octets })
+      end
+      return list
+    end
+    function outer.retr(_, uid)
+      local pop <close> = connect()
+      return assert(pop:retr(math.tointeger(uid:match("%d"))))
+    end
+    function outer.dele()
+      local pop <close> = connect()
+      assert(pop:dele(2))
+      assert(pop:quit())
+    end
+    server = assert(poplin.serve {
+      password = function(_, user)
+        if user == "outer" then
+          local pop <close> = connect()
+          assert(pop:stat() == 3)
+        end
+        return "secret"
+      end,
+      maildrop = function(_, user) return user == "outer" and outer or inner end,
+    })
+    local pop <close> = assert(poplin.connect(server.url, { user = "outer", password = "secret" }))
+    assert.are.equal(3, (pop:stat()))
+    assert.are.equal("Subject: message 2\r\n\r\nbody 2\r\n", pop:retr(2))
+    assert.is_true(pop:dele(1))
+    assert.is_true(pop:quit())
+    assert.are.same({ "uid-2" }, inner.deleted)
+    assert.are.same({}, server.errors)
+    server:stop()
+  end)
+
   it("holds a hundred connections at once", function()
     local drops = {}
     local server <close> = assert(poplin.serve {

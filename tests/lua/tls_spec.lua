@@ -61,6 +61,36 @@ describe("the TLS of a client", function()
     assert.is_nil(assert(look { verify = false }).verified)
   end)
 
+  -- holds: T-STLS-16 C
+  it("takes a session up again where the trust is the same, and verifies all the same", function()
+    local tls = assert(look(trusting {}))
+    assert.is_false(tls.resumed)
+    tls = assert(look(trusting {}))
+    assert.are.same({ true, "ca" }, { tls.resumed, tls.verified })
+    assert.is_false(assert(look(trusting { resumption = false })).resumed)
+    assert.is_false(assert(look(trusting { pins = tls.pin })).resumed)
+    assert.is_true(assert(look(trusting { pins = tls.pin })).resumed)
+    assert.is_false(assert(look { verify = false }).resumed)
+    for i = 1, 20 do -- more than are kept
+      local pin = string.char(("A"):byte() + i) .. STRANGER:sub(2)
+      assert.is_truthy(refusal(trusting { pins = pin }):find("none of those pinned", 1, true))
+    end
+    assert.are.equal("ca", assert(look(trusting {})).verified)
+    assert.is_truthy(refusal { ca_pem = assert(testing.certificate()).ca_pem }:find("unknown CA", 1, true))
+  end)
+
+  it("reads a file of CAs again that has changed", function()
+    local function write(text)
+      local file <close> = assert(io.open(path, "w"))
+      assert(file:write(text))
+    end
+    write(support.certificate.ca_pem)
+    assert.is_false(assert(look { ca_file = path }).resumed)
+    assert.is_true(assert(look { ca_file = path }).resumed)
+    write(assert(testing.certificate()).ca_pem .. "\n")
+    assert.is_truthy(refusal { ca_file = path }:find("unknown CA", 1, true))
+  end)
+
   it("holds the server to a pinned key", function()
     local pin = assert(look { verify = false }).pin
     assert.are.equal("ca+pin", assert(look(trusting { pins = pin })).verified)

@@ -165,6 +165,54 @@ describe("poplin.trace", function()
     assert.is_nil(poplin.trace)
   end)
 
+  it("warns of a function that yields, and is off then, in a task or not", function()
+    local server <close> = support.serve(support.maildrop {})
+    local pop <close> = assert(support.connect(server))
+    local function called_in(call)
+      local closed = false
+      poplin.trace = function()
+        local _ <close> = setmetatable({}, { __close = function() closed = true end })
+        coroutine.yield("mine")
+      end
+      local results
+      local warnings = support.warnings(function() results = table.pack(call(function() return pop:noop() end)) end)
+      assert.are.same({ true, n = 1 }, results)
+      assert.are.equal(1, #warnings)
+      assert.is_truthy(warnings[1]:find("it must not yield", 1, true))
+      assert.is_true(closed)
+      assert.is_nil(poplin.trace)
+    end
+    called_in(poplin.run)
+    called_in(function(f) return coroutine.wrap(f)() end)
+    assert(pop:noop())
+  end)
+
+  it("warns of a function that raises what has no text", function()
+    local server <close> = support.serve(support.maildrop {})
+    local pop <close> = assert(support.connect(server))
+    poplin.trace = function() error(setmetatable({}, { __tostring = function() error("evil") end })) end
+    local warnings = support.warnings(function() assert(pop:noop()) end)
+    assert.are.equal(1, #warnings)
+  end)
+
+  it("goes on with the function that its function sets, and with none where it sets none", function()
+    local server <close> = support.serve(support.maildrop {})
+    local pop <close> = assert(support.connect(server))
+    local first = 0
+    poplin.trace = function()
+      first = first + 1
+      poplin.trace = collect
+    end
+    assert(pop:noop())
+    assert.are.equal(1, first)
+    assert.are.equal("< +OK", lines[#lines]:match("< %+OK"))
+    poplin.trace = function() poplin.trace = nil end
+    assert(pop:noop())
+    local before = #lines
+    poplin.trace = collect -- what was not shown is gone
+    assert.are.equal(before, #lines)
+  end)
+
   it("does not wait in its function", function()
     local server <close> = support.serve(support.maildrop {})
     local pop <close> = assert(support.connect(server))

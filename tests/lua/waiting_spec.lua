@@ -135,6 +135,42 @@ describe("a call that has to wait", function()
     assert.is_false(pcall(own.join, own))
   end)
 
+  it("raises inside a debug hook in a task", function()
+    local problem
+    in_task(function()
+      debug.sethook(function()
+        debug.sethook()
+        problem = table.pack(pcall(pop.stat, pop))
+      end, "l")
+      local done = true
+      return done
+    end)
+    refused(problem[1], problem[2])
+  end)
+
+  it("drives inside a debug hook where no task runs, and raises where the driver is at work", function()
+    local waited = { [true] = 0, [false] = 0 }
+    local at, hooked, lines = 0, false, nil
+    local function hook()
+      lines = lines + 1
+      hooked = lines == at
+      if hooked then
+        debug.sethook()
+        local ok, answer = pcall(pop.stat, pop)
+        waited[ok] = waited[ok] + 1
+        assert.is_truthy(answer == 5 or answer:find("driver is at work", 1, true), answer)
+      end
+    end
+    repeat -- at the first line of what uidl does, at the second, ...
+      at, hooked, lines = at + 1, false, 0
+      debug.sethook(hook, "l")
+      local uid = pop:uidl(2)
+      debug.sethook()
+      assert.are.equal("uid-2", uid)
+    until at > lines and not hooked or waited[true] >= 10 and waited[false] >= 10
+    assert.is_true(waited[true] >= 10 and waited[false] >= 10)
+  end)
+
   -- ---- poplin.wrap ----
 
   it("waits inside a generator of poplin.wrap in a task", function()
