@@ -45,6 +45,8 @@ typedef struct poplin_py_state {
     PyTypeObject *background;
     PyTypeObject *memory;
     PyTypeObject *maildir;
+    PyTypeObject *fetch;
+    PyTypeObject *delivery;
     PyTypeObject *testkit;
     PyTypeObject *record;
     PyTypeObject *authority;
@@ -131,6 +133,8 @@ extern PyType_Spec poplin_py_server_spec;
 extern PyType_Spec poplin_py_background_spec;
 extern PyType_Spec poplin_py_memory_spec;
 extern PyType_Spec poplin_py_maildir_spec;
+extern PyType_Spec poplin_py_fetch_spec;
+extern PyType_Spec poplin_py_delivery_spec;
 extern PyType_Spec poplin_py_testkit_spec;
 extern PyType_Spec poplin_py_record_spec;
 extern PyType_Spec poplin_py_authority_spec;

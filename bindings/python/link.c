@@ -321,8 +321,10 @@ static PyObject *raise_submit(poplin_py_link *self, int status, enum poplin_verb
         return poplin_py_link_raise(self, status);
     }
     if (status == POPLIN_ERR_PROTOCOL || status == POPLIN_ERR_LIMIT) {
-        PyErr_SetString(PyExc_ValueError,
-                        verb == POPLIN_NO_VERB ? LOGIN_MISUSE : "this command needs a message number");
+        PyErr_SetString(PyExc_ValueError, verb == POPLIN_NO_VERB ? LOGIN_MISUSE
+                                          : verb == POPLIN_LANG
+                                              ? "a language is a tag of letters, digits and '-', or '*'"
+                                              : "this command needs a message number");
         return NULL;
     }
     return status == POPLIN_ERR_STATE ? raise_misfit(self, verb) : poplin_py_link_raise(self, status);

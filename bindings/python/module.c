@@ -90,6 +90,9 @@ static int add_numbers(PyObject *module) {
                    {"ASK_TOKEN", POPLIN_ASK_TOKEN},
                    {"SCRAM_SHA_1", POPLIN_SCRAM_SHA_1},
                    {"SCRAM_SHA_256", POPLIN_SCRAM_SHA_256},
+                   {"CHOICE_TAKE", POPLIN_CHOICE_TAKE},
+                   {"CHOICE_SKIP", POPLIN_CHOICE_SKIP},
+                   {"CHOICE_REJECT", POPLIN_CHOICE_REJECT},
 #define STATUS(name, value, text) {#name, value},
                    POPLIN_STATUS_TABLE(STATUS)
 #undef STATUS
@@ -134,7 +137,8 @@ static const struct {
     TYPE(memory),         TYPE(testkit),
     TYPE(record),         TYPE(authority),
     TYPE(client_machine), TYPE(session_machine),
-    TYPE(maildir),
+    TYPE(maildir),        TYPE(fetch),
+    TYPE(delivery),
 #undef TYPE
 };
 

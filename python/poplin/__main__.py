@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
-from poplin import __version__, _serve_options
+from poplin import __version__, _fetch_options, _serve_options
 from poplin._command import Parser, Problem
 
 
@@ -14,8 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m poplin", description="POP3 on the command line.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"poplin {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _fetch_options.add_to(commands)
     _serve_options.add_to(commands)
     options = parser.parse_args(arguments)
+    _fill_descriptors()
     try:
         status: int = options.run(options)
     except Problem as problem:
@@ -23,6 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.prog}: {problem}", file=sys.stderr)
         return problem.status
     return status
+
+
+def _fill_descriptors() -> None:
+    """Nothing is opened as 0, 1 or 2, should one of them be closed: libuv aborts the program over that."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(file)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,9 @@ class Answers:
 
     def _on_commit(self, request: int, number: int, uids: list[str]) -> None:
         strand: Strand = self._held[number]
+        if not hasattr(strand.drop, "dele"):
+            self._core.refuse(request, _core.REFUSED, "this maildrop deletes nothing")
+            return
         strand.run(lambda: strand.drop.dele(uids), self._reply(request, lambda _: self._core.accept(request)))
 
     def _on_close(self, number: int, outcome: int) -> None:

@@ -54,7 +54,10 @@ class Maildrop(Protocol):
         ...
 
     def dele(self, uids: builtins.list[str]) -> Future[Any] | None:
-        """Delete these, once, at QUIT. An exception tells the client that they are not deleted."""
+        """
+        Delete these, once, at QUIT. An exception tells the client that they are not deleted, and so does a maildrop
+        that has no such method.
+        """
 
 
 class Backend(Protocol):

@@ -221,7 +221,7 @@ def mechanism_names(auth: str | Iterable[str] | None) -> str | None:
     """The names as the core takes them. RFC 2384's "*" is any, and its "+" marks what is no SASL mechanism."""
     if auth is None:
         return None
-    names = auth.split() if isinstance(auth, str) else list(auth)
+    names = auth.split() if isinstance(auth, str) else list(auth) if isinstance(auth, Iterable) else [auth]
     if not all(isinstance(name, str) for name in names):
         raise TypeError("auth= must be the names of mechanisms, in one string or several")
     if names == ["*"]:

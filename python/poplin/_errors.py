@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from poplin._fetch_results import Report
+
 
 class Error(Exception):
     """
@@ -31,6 +36,9 @@ class Error(Exception):
 
     code: str | None
     """The response code that came with an -ERR ("IN-USE", "SYS/TEMP"), or None."""
+
+    report: Report | None = None
+    """Where it ended a `fetch`: what was done before. Else None."""
 
     def __init__(
         self,

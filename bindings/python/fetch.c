@@ -1,0 +1,394 @@
+/*
+ * fetch.c - the type Fetch: the engine as the package drives it. It hands out the events that are Python's to deal with, as
+ * tuples (fetch_events.c), and does the others itself (fetch_serve.c).
+ *
+ * A Fetch is used by one thread at a time, as the link that it uses.
+ */
+#include <stdlib.h>
+
+#include "fetch.h"
+
+/* Memory for a message's octets that is kept for the next. */
+#define OCTETS_KEPT ((size_t)1 << 20)
+
+/* ---- in and out ---- */
+
+static bool enter(poplin_py_fetch *self) {
+    if (self->busy) {
+        poplin_py_raise_state(poplin_py_state_of((PyObject *)self), "another thread uses this fetch");
+        return false;
+    }
+    if (self->link != NULL && !poplin_py_link_enter(self->link)) {
+        return false;
+    }
+    self->busy = true;
+    return true;
+}
+
+static void leave(poplin_py_fetch *self) {
+    self->busy = false;
+    if (self->link != NULL) {
+        poplin_py_link_leave(self->link);
+    }
+}
+
+static bool is_asked(poplin_py_fetch *self, bool asked) {
+    if (!asked) {
+        poplin_py_raise_state(poplin_py_state_of((PyObject *)self), "nothing of the kind was asked");
+    }
+    return asked;
+}
+
+/* ---- making and ending ---- */
+
+static int attach(poplin_py_fetch *self, PyObject *delivery) {
+    if (!Py_IS_TYPE(delivery, poplin_py_state_of((PyObject *)self)->delivery)) {
+        PyErr_Format(PyExc_TypeError, "a Delivery is wanted, not %R", Py_TYPE(delivery));
+        return -1;
+    }
+    for (size_t i = 0; i < self->attached_count; i++) {
+        if ((PyObject *)self->attached[i] == delivery) {
+            return 0;
+        }
+    }
+    poplin_py_delivery **more = realloc(self->attached, (self->attached_count + 1) * sizeof *more);
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->attached = more;
+    self->attached[self->attached_count++] = (poplin_py_delivery *)Py_NewRef(delivery);
+    ((poplin_py_delivery *)delivery)->out = true;
+    return 0;
+}
+
+static int attach_all(poplin_py_fetch *self, PyObject *tuple) {
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "deliveries must be a tuple");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); i++) {
+        if (attach(self, PyTuple_GetItem(tuple, i)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* All that Fetch takes: the engine's configuration, and what the binding does. */
+typedef struct wishes {
+    poplin_fetch_config config;
+    bool tells;
+} wishes;
+
+#define SETTING(name, kind) \
+    { #name, POPLIN_PY_##kind, offsetof(wishes, config.name) }
+static const poplin_py_setting settings[] = {
+    SETTING(account, STRING),  SETTING(keep, U64),
+    SETTING(limit, U32),       SETTING(newest_first, BOOL),
+    SETTING(max_octets, U64),  SETTING(large_headers, BOOL),
+    SETTING(filter, BOOL),     SETTING(commit_every, U32),
+    SETTING(dry_run, BOOL),    {"tells", POPLIN_PY_BOOL, offsetof(wishes, tells)},
+    {NULL, POPLIN_PY_BOOL, 0},
+};
+#undef SETTING
+
+static PyObject *fetch_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    (void)keywords;
+    PyObject *dictionary = NULL;
+    wishes wanted = {.tells = false};
+    poplin_fetch_config_init(&wanted.config);
+    if (!PyArg_ParseTuple(arguments, "O:Fetch", &dictionary) || poplin_py_settings(dictionary, settings, &wanted) < 0) {
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    poplin_py_fetch *self = (poplin_py_fetch *)allocate(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->tells = wanted.tells;
+    self->routed = wanted.config.filter;
+    int status = poplin_fetch_new(&wanted.config, &self->fetch);
+    if (status == POPLIN_OK) {
+        return (PyObject *)self;
+    }
+    if (status == POPLIN_ERR_PROTOCOL) {
+        PyErr_SetString(PyExc_ValueError, "an account is 1 to 1,000 octets, none of them a control character");
+    } else {
+        PyErr_NoMemory();
+    }
+    Py_DECREF(self);
+    return NULL;
+}
+
+PyDoc_STRVAR(deliver_to_doc,
+             "deliver_to($self, deliveries, wants, /)\n--\n\nThese get each message that BEGIN is not asked about, and "
+             "Python gets its octets where it wants them.");
+
+static PyObject *fetch_deliver_to(PyObject *object, PyObject *arguments) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    PyObject *deliveries = NULL;
+    int wants = 0;
+    if (!PyArg_ParseTuple(arguments, "Op:deliver_to", &deliveries, &wants) || attach_all(self, deliveries) < 0) {
+        return NULL;
+    }
+    self->always = wants != 0;
+    Py_RETURN_NONE;
+}
+
+static void fetch_dealloc(PyObject *object) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    poplin_fetch_free(self->fetch);
+    Py_XDECREF((PyObject *)self->link);
+    for (size_t i = 0; i < self->attached_count; i++) {
+        Py_DECREF((PyObject *)self->attached[i]);
+    }
+    free(self->attached);
+    free(self->octets);
+    poplin_py_free(object);
+}
+
+/* ---- events ---- */
+
+/* What run has answered, for Python. The link of a session that is over is let go of. */
+static PyObject *outcome(poplin_py_fetch *self, int status) {
+    switch (status) {
+    case POPLIN_OK:
+        self->asked = self->event.kind != POPLIN_FETCH_RESULT;
+        return poplin_py_fetch_event_of(self);
+    case POPLIN_PY_FETCH_TELL:
+        return Py_BuildValue("sN", "PROGRESS", poplin_py_fetch_progress_of(&self->told));
+    case POPLIN_END:
+        return PyTuple_New(0);
+    case POPLIN_NEED_INPUT:
+        return Py_NewRef(Py_None);
+    case POPLIN_PY_RAISED:
+        return NULL;
+    default:
+        return poplin_py_raise(poplin_py_state_of((PyObject *)self), status, poplin_fetch_error(self->fetch));
+    }
+}
+
+PyDoc_STRVAR(next_doc,
+             "next($self, wait, /)\n--\n\nThe next event; () at the end; None where it would have to wait and "
+             "may not. Raises why the fetch has failed, once all is recorded.");
+
+static PyObject *fetch_next(PyObject *object, PyObject *wait) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    if (!enter(self)) {
+        return NULL;
+    }
+    const bool waits = wait == Py_True && self->link != NULL && self->link->shared == NULL;
+    int status = POPLIN_INTERRUPTED;
+    do {
+        Py_BEGIN_ALLOW_THREADS status = poplin_py_fetch_run(self, waits);
+        Py_END_ALLOW_THREADS if (status == POPLIN_INTERRUPTED && PyErr_CheckSignals() < 0) {
+            status = POPLIN_PY_RAISED;
+        }
+    } while (status == POPLIN_INTERRUPTED && waits);
+    PyObject *event = outcome(self, status);
+    leave(self);
+    if (status == POPLIN_OK && self->event.kind == POPLIN_FETCH_CONNECT) {
+        poplin_py_link *over = self->link;
+        self->link = NULL;
+        Py_XDECREF((PyObject *)over);
+    }
+    return event;
+}
+
+PyDoc_STRVAR(again_doc, "again($self, /)\n--\n\nThe event that has not been answered yet, or None.");
+
+static PyObject *fetch_again(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    return self->asked ? poplin_py_fetch_event_of(self) : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\nFail the connection, if there is one, as Cancelled.");
+
+static PyObject *fetch_cancel(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    if (!enter(self)) {
+        return NULL;
+    }
+    if (self->link != NULL) {
+        poplin_link_cancel(self->link->link);
+    }
+    leave(self);
+    Py_RETURN_NONE;
+}
+
+/* ---- answers ---- */
+
+PyDoc_STRVAR(use_doc, "use($self, link, /)\n--\n\nCONNECT: this is the link, opened. It answers the event.");
+
+static PyObject *fetch_use(PyObject *object, PyObject *link) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    if (!Py_IS_TYPE(link, poplin_py_state_of(object)->link)) {
+        PyErr_SetString(PyExc_TypeError, "use() takes a Link");
+        return NULL;
+    }
+    poplin_py_link *used = (poplin_py_link *)link;
+    if (!is_asked(self, self->asked && self->event.kind == POPLIN_FETCH_CONNECT) || !poplin_py_link_enter(used)) {
+        return NULL;
+    }
+    int status = poplin_fetch_use(self->fetch, used->link);
+    if (status == POPLIN_OK) {
+        status = poplin_fetch_answer(self->fetch, POPLIN_OK, NULL);
+    }
+    poplin_py_link_leave(used);
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    self->link = (poplin_py_link *)Py_NewRef(link);
+    self->asked = false;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(recall_doc, "recall($self, rows, /)\n--\n\nRECALL: these are on record. It answers the event.");
+
+static PyObject *fetch_recall(PyObject *object, PyObject *rows) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    if (!PyList_Check(rows)) {
+        PyErr_SetString(PyExc_TypeError, "rows must be a list");
+        return NULL;
+    }
+    if (!is_asked(self, self->asked && self->event.kind == POPLIN_FETCH_RECALL)) {
+        return NULL;
+    }
+    int status = POPLIN_OK;
+    for (Py_ssize_t i = 0; status == POPLIN_OK && i < PyList_Size(rows); i++) {
+        poplin_seen_record record;
+        if (poplin_py_fetch_row(PyList_GetItem(rows, i), &record) < 0) {
+            return NULL;
+        }
+        status = poplin_fetch_recall(self->fetch, &record);
+    }
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    (void)poplin_fetch_answer(self->fetch, POPLIN_OK, NULL);
+    self->asked = false;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(choose_doc, "choose($self, choice, /)\n--\n\nFILTER: CHOICE_TAKE, CHOICE_SKIP or CHOICE_REJECT.");
+
+static PyObject *fetch_choose(PyObject *object, PyObject *choice) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    uint64_t number = 0;
+    if (poplin_py_unsigned(choice, "choice", POPLIN_CHOICE_REJECT, &number) < 0 ||
+        !is_asked(self, self->asked && self->event.kind == POPLIN_FETCH_FILTER)) {
+        return NULL;
+    }
+    (void)poplin_fetch_choose(self->fetch, (enum poplin_choice)number);
+    self->asked = false;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(begin_doc,
+             "begin($self, deliveries, wants, /)\n--\n\nBEGIN: these get the message, and Python gets its octets "
+             "where it wants them. It answers the event.");
+
+static PyObject *fetch_begin(PyObject *object, PyObject *arguments) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    PyObject *deliveries = NULL;
+    int wants = 0;
+    if (!PyArg_ParseTuple(arguments, "Op:begin", &deliveries, &wants) ||
+        !is_asked(self, self->asked && self->event.kind == POPLIN_FETCH_BEGIN) || !enter(self)) {
+        return NULL;
+    }
+    if (attach_all(self, deliveries) < 0) {
+        leave(self);
+        return NULL;
+    }
+    for (size_t i = 0; i < self->attached_count; i++) {
+        self->attached[i]->out = true;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_Size(deliveries); i++) {
+        ((poplin_py_delivery *)PyTuple_GetItem(deliveries, i))->out = false;
+    }
+    self->wants = wants != 0;
+    Py_BEGIN_ALLOW_THREADS poplin_py_fetch_begin(self);
+    Py_END_ALLOW_THREADS self->asked = false;
+    leave(self);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(answer_doc,
+             "answer($self, status, reason, /)\n--\n\nAnswers the event: 0, or one of the module's numbers and "
+             "why. A message that a Maildir could not take is answered so in any case.");
+
+static PyObject *fetch_answer(PyObject *object, PyObject *arguments) {
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    poplin_error error = {0};
+    const char *reason = NULL;
+    if (!PyArg_ParseTuple(arguments, "is:answer", &error.status, &reason) || !is_asked(self, self->asked)) {
+        return NULL;
+    }
+    PyOS_snprintf(error.reason, sizeof error.reason, "%s", reason);
+    if (error.status == POPLIN_OK && self->failed && self->event.kind == POPLIN_FETCH_DELIVER) {
+        error = self->failure;
+    }
+    int status = poplin_fetch_answer(self->fetch, error.status, error.status == POPLIN_OK ? NULL : &error);
+    if (status != POPLIN_OK) {
+        return poplin_py_raise(poplin_py_state_of(object), status, NULL);
+    }
+    self->asked = false;
+    if (self->octet_room > OCTETS_KEPT) { /* the next message is rarely that large */
+        free(self->octets);
+        self->octets = NULL;
+        self->octet_room = self->octet_count = 0;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(settle_each_doc, "settle_each($self, /)\n--\n\nFrom now on each message is recorded by itself.");
+
+static PyObject *fetch_settle_each(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_fetch_settle_every(((poplin_py_fetch *)object)->fetch, 1);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(progress_doc, "progress($self, /)\n--\n\nHow far it is, a tuple in the order of poplin.Progress.");
+
+static PyObject *fetch_progress(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_fetch_progress progress;
+    poplin_fetch_progress_now(((poplin_py_fetch *)object)->fetch, &progress);
+    return poplin_py_fetch_progress_of(&progress);
+}
+
+static PyMethodDef methods[] = {
+    {"deliver_to", fetch_deliver_to, METH_VARARGS, deliver_to_doc},
+    {"next", fetch_next, METH_O, next_doc},
+    {"again", fetch_again, METH_NOARGS, again_doc},
+    {"cancel", fetch_cancel, METH_NOARGS, cancel_doc},
+    {"use", fetch_use, METH_O, use_doc},
+    {"recall", fetch_recall, METH_O, recall_doc},
+    {"choose", fetch_choose, METH_O, choose_doc},
+    {"begin", fetch_begin, METH_VARARGS, begin_doc},
+    {"answer", fetch_answer, METH_VARARGS, answer_doc},
+    {"settle_each", fetch_settle_each, METH_NOARGS, settle_each_doc},
+    {"progress", fetch_progress, METH_NOARGS, progress_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(type_doc, "Fetch(settings, /)\n--\n\nOne fetch of one account.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)type_doc},
+    {Py_tp_new, fetch_new},
+    {Py_tp_dealloc, fetch_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec poplin_py_fetch_spec = {
+    .name = "poplin._core.Fetch",
+    .basicsize = sizeof(poplin_py_fetch),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};
