@@ -1,33 +1,26 @@
 """
-Fetches all mail of an account into a Maildir, and deletes on the server what is safely there.
+Fetches the new mail of an account into a Maildir, for cron: what is safely there is deleted on the server after two
+weeks, or at once with KEEP "none". It may be stopped at any instant; the next run goes on from there.
 
-POPLIN_PASSWORD=... python fetch.py pop3s://alice@mail.example.org ~/Maildir [CA_FILE]
+POPLIN_PASSWORD=... python fetch.py pop3s://alice@mail.example.org ~/Maildir [KEEP [CA_FILE]]
 """
 
-import mailbox
 import os
 import sys
 
 import poplin
 
 
-def fetch(url: str, folder: str, ca_file: str | None = None) -> int:
-    """Returns how many messages came."""
-    maildir = mailbox.Maildir(folder)
-    count = 0
-    with poplin.connect(url, password=os.environ["POPLIN_PASSWORD"], ca_file=ca_file) as pop:
-        for message in pop.retr_all():
-            assert message.data is not None
-            maildir.add(message.data)  # on the disk when this returns
-            message.dele()  # made at the end of the block, and only if it ends well
-            count += 1
-    return count
+def fetch(url: str, folder: str, keep: str = "14d", ca_file: str | None = None) -> poplin.Report:
+    return poplin.fetch(url, password=os.environ["POPLIN_PASSWORD"], into=folder, keep=keep, ca_file=ca_file)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
+    if not 3 <= len(sys.argv) <= 5:
         sys.exit(__doc__)
     try:
-        print(fetch(*sys.argv[1:]), "messages")
+        report = fetch(*sys.argv[1:])
     except poplin.Error as error:
         sys.exit(f"fetch: {error}")
+    print(report)
+    sys.exit(report.failed > 0)

@@ -3,10 +3,12 @@
 import contextlib
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from drops import Backend
+from fetched import FACES, Account
 from hypothesis import HealthCheck, settings
 from secrets_watch import secrets_watch
 
@@ -74,6 +76,16 @@ def served(pop3_server_factory: Callable[..., poplin.testing.Server]) -> Callabl
         return server
 
     return start
+
+
+@pytest.fixture(params=FACES)
+def account(request: pytest.FixtureRequest, served: Callable[..., Any], tmp_path: Path) -> Callable[..., Account]:
+    """account(messages, **options) gives alice's account on a test server, to be fetched by one face or the other."""
+
+    def make(messages: Iterable[bytes] = (), **options: Any) -> Account:
+        return Account(served(messages, **options), tmp_path, request.param)
+
+    return make
 
 
 @pytest.fixture

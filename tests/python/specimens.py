@@ -23,6 +23,8 @@ TOKEN = "opaque-token-9K2w"
 MODULES: tuple[ModuleType, ...] = (poplin, poplin.aio, poplin.protocol, poplin.testing)
 
 _CERTIFICATE_END = datetime(2030, 1, 2, tzinfo=UTC)
+_PROGRESS = poplin.Progress(1, 1, 60, 60, 1, 0, 0)
+_FETCHED = poplin.FetchedMessage(1, "uid-1", 60, "delivered", False, ("1763800000.ab.mail",), False, None)
 
 VALUES: dict[str, Any] = {
     "URL": poplin.URL("mail.example.org", user="alice@example.org", auth="PLAIN"),
@@ -36,6 +38,13 @@ VALUES: dict[str, Any] = {
     "TLSInfo": poplin.TLSInfo(
         "TLS1.3", "AES", "X25519", "pop3", "host", False, "ca", "ab", "pin", _CERTIFICATE_END, "in words"
     ),
+    "SeenRecord": poplin.SeenRecord("uid-1", 0, "delivered", 60, _CERTIFICATE_END, _CERTIFICATE_END, None),
+    "Mbox": poplin.Mbox("/var/mail/alice"),
+    "LMTP": poplin.LMTP("localhost", ["alice"]),
+    "Incoming": poplin.Incoming("alice", 1, "uid-1", 60, False, False, b"Subject: hi\r\n\r\n"),
+    "Progress": _PROGRESS,
+    "FetchedMessage": _FETCHED,
+    "Report": poplin.Report("alice", False, [_FETCHED], _PROGRESS),
     "testing.Exchange": poplin.testing.Exchange("STAT", "+OK 1 2", "", 9, True, False, False, True, ""),
     "testing.Mail": poplin.testing.Mail("uid-1", 60, b"Subject: hi\r\n"),
     "protocol.StartTLS": protocol.StartTLS("mail.example.org"),
@@ -107,6 +116,7 @@ class Alive:
             "Message": client.messages()[0],
             "Server": server,
             "Maildir": maildir,
+            "Seen": stack.enter_context(poplin.seen(folder / "seen.db")),
             "testing.Server": tester,
             "testing.Clock": tester.clock,
             "testing.Session": tester.sessions[0],

@@ -40,16 +40,6 @@ def test_stat_list_and_uidl(server: Any, pop: poplin.Client) -> None:
     assert pop.uidl(1) == pop.uidl()[0]
 
 
-@pytest.mark.holds("T-FRM-9", "S")
-def test_retr_gives_the_octets_with_crlf_line_ends(pop: poplin.Client) -> None:
-    assert [pop.retr(1), pop.retr(2)] == WIRE
-
-
-def test_top_gives_header_and_first_lines(pop: poplin.Client) -> None:
-    assert pop.top(2) == b"Subject: dots\r\n\r\n"
-    assert pop.top(2, 1) == b"Subject: dots\r\n\r\n.\r\n"
-
-
 def test_retr_into_a_file_a_path_and_a_callable(pop: poplin.Client, tmp_path: Path) -> None:
     file = io.BytesIO()
     assert pop.retr(2, into=file) == len(WIRE[1])
@@ -232,11 +222,6 @@ def test_login_after_connecting(server: Any, connect: Any) -> None:
     assert pop.stat().count == 2
 
 
-def test_a_password_may_be_a_function_and_the_user_in_the_url(server: Any) -> None:
-    with poplin.connect(server.url_for("alice"), password=lambda: "secret") as pop:
-        assert pop.stat().count == 2
-
-
 def test_a_unix_socket_and_a_socket_of_ones_own(served: Any, tmp_path: Path) -> None:
     import socket
 
@@ -253,12 +238,6 @@ def test_a_unix_socket_and_a_socket_of_ones_own(served: Any, tmp_path: Path) -> 
     with poplin.connect("pop3://localhost", sock=own, user="alice", password="secret", loopback_protected=True) as pop:
         assert pop.stat().count == 2
     assert own.fileno() == -1
-
-
-def test_ipv6(served: Any, connect: Any) -> None:
-    server = served(MAIL, host="::1")
-    assert server.url == f"pop3://[::1]:{server.port}"
-    assert connect(server).stat().count == 2
 
 
 @pytest.mark.holds("T-API-2", "C")
@@ -308,13 +287,6 @@ def test_exceptions_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is poplin.Timeout
     assert (str(again), vars(again)) == (str(error), vars(error))
-
-
-def test_nobody_listens(server: Any) -> None:
-    url = server.url
-    server.stop()
-    with pytest.raises(poplin.NetworkError):
-        poplin.connect(url)
 
 
 def test_messages_newest_first(served: Any, connect: Any) -> None:

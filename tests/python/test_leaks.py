@@ -77,6 +77,36 @@ WORK = {
                 pop.tls
         watch(once)
         """,
+    "fetches into places": """
+        import itertools, tempfile
+        server = tester()
+        folder = tempfile.mkdtemp()
+        store = poplin.seen(folder + "/seen.sqlite")
+        places = [folder + "/Mail", lambda message: message.email(), poplin.Mbox(folder + "/mbox")]
+        wishes = {"into": places, "seen": store, "account": "alice", "progress": lambda now: None}
+        def once():
+            store.forget("alice")
+            report = poplin.fetch(server.url, **ALICE, **wishes, filter=lambda message: message.number != 3 or "skip")
+            assert (report.delivered, report.skipped) == (4, 1)
+            os.truncate(folder + "/mbox", 0)
+        watch(once)
+        """,
+    "fetches that are stopped": """
+        import tempfile
+        server = tester()
+        folder = tempfile.mkdtemp()
+        store = poplin.seen(folder + "/seen.sqlite")
+        def interrupt(message):
+            if message.number == 3:
+                raise KeyboardInterrupt
+        async def once():
+            store.forget("alice")
+            with contextlib.suppress(KeyboardInterrupt):
+                await poplin.aio.fetch(
+                    server.url, **ALICE, into=[folder + "/Mail", interrupt], seen=store, account="alice"
+                )
+        watch_awaited(once)
+        """,
     "fetches": """
         server = tester()
         def once():

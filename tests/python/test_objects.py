@@ -31,6 +31,7 @@ SHOWN = {
     "Message": r"<poplin\.Message 1 uid='.+' octets=22>",
     "Server": r"<poplin\.Server pop3://127\.0\.0\.1:\d+, serving>",
     "Maildir": r"<poplin\.Maildir '.+/Maildir'>",
+    "Seen": r"<poplin\.Seen '.+/seen\.db'>",
     "aio.Client": r"<poplin\.aio\.Client 127\.0\.0\.1:\d+, TLS1\.3 .*>",
     "aio.Message": r"<poplin\.aio\.Message 1 uid='.+' octets=22>",
     "aio.Server": r"<poplin\.aio\.Server pop3://127\.0\.0\.1:\d+, serving>",
