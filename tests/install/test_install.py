@@ -83,6 +83,9 @@ def test_lua_module(prefix: Path) -> None:
         "LUA_CPATH": f"{prefix}/lib/lua/5.4/?.so",
     }
     assert run("lua5.4", "-e", 'print(type(require("poplin").connect))', **found) == "function"
+    # The annotations for editors are no modules.
+    assert (prefix / "share/poplin/lua-meta/poplin/testing.lua").is_file()
+    assert not (prefix / "share/lua/5.4/meta").exists()
 
 
 def test_nothing_but_the_api_is_exported(library: Path) -> None:
