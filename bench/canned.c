@@ -3,7 +3,8 @@
  * lies in memory as it goes over the wire, stuffed, with its +OK line, and many go out in one call. One session at a
  * time, blocking; it trusts its client.
  *
- * Started as: canned MESSAGES OCTETS CA_FILE, and prints its ports as server.c does.
+ * Started as: canned MESSAGES OCTETS CA_FILE [LARGE LARGE_OCTETS], and prints its ports as server.c does. There are LARGE
+ * messages of LARGE_OCTETS behind the others. Nothing is ever deleted, so that each session finds the same.
  */
 #include <gnutls/gnutls.h>
 #include <netinet/in.h>
@@ -26,7 +27,8 @@ typedef struct text {
 } text;
 
 static text *messages; /* as they go over the wire */
-static size_t message_count, message_size;
+static size_t *message_sizes;
+static size_t message_count, octets_in_all;
 static text scan_listing, unique_ids;
 
 static void add(text *to, const char *data, size_t size) {
@@ -55,26 +57,31 @@ static void add_stuffed(text *to, const char *data, size_t size) {
     }
 }
 
-static void prepare(size_t count, size_t size) {
-    char *message = malloc(size);
-    messages = calloc(count + 1, sizeof *messages);
-    if (message == NULL || messages == NULL)
+static void prepare_message(size_t index, size_t size, char *room) {
+    write_message(room, size, (unsigned)index + 1);
+    add_line(&messages[index], "+OK %zu octets\r\n", size, 0);
+    add_stuffed(&messages[index], room, size);
+    add_line(&messages[index], ".\r\n", 0, 0);
+    add_line(&scan_listing, "%zu %zu\r\n", index + 1, size);
+    add_line(&unique_ids, "%zu message-%zu\r\n", index + 1, index + 1);
+    message_sizes[index] = size;
+    octets_in_all += size;
+}
+
+static void prepare(size_t count, size_t size, size_t large_count, size_t large_size) {
+    char *room = malloc(size > large_size ? size : large_size);
+    message_count = count + large_count;
+    messages = calloc(message_count + 1, sizeof *messages);
+    message_sizes = calloc(message_count + 1, sizeof *message_sizes);
+    if (room == NULL || messages == NULL || message_sizes == NULL)
         bench_die("out of memory");
-    message_count = count;
-    message_size = size;
     add_line(&scan_listing, "+OK\r\n", 0, 0);
     add_line(&unique_ids, "+OK\r\n", 0, 0);
-    for (size_t i = 0; i < count; i++) {
-        write_message(message, size, (unsigned)i + 1);
-        add_line(&messages[i], "+OK %zu octets\r\n", size, 0);
-        add_stuffed(&messages[i], message, size);
-        add_line(&messages[i], ".\r\n", 0, 0);
-        add_line(&scan_listing, "%zu %zu\r\n", i + 1, size);
-        add_line(&unique_ids, "%zu message-%zu\r\n", i + 1, i + 1);
-    }
+    for (size_t i = 0; i < message_count; i++)
+        prepare_message(i, i < count ? size : large_size, room);
     add_line(&scan_listing, ".\r\n", 0, 0);
     add_line(&unique_ids, ".\r\n", 0, 0);
-    free(message);
+    free(room);
 }
 
 /* ---- one connection ---- */
@@ -178,26 +185,54 @@ static void say_line(const char *line) {
     say(line, strlen(line));
 }
 
+static void say_message(const char *number_in_line) {
+    size_t number = strtoul(number_in_line, NULL, 10);
+    if (number >= 1 && number <= message_count)
+        say(messages[number - 1].data, messages[number - 1].size);
+    else
+        say_line("-ERR no such message\r\n");
+}
+
+/* A line of a listing by itself. */
+static void say_one(const char *number_in_line, bool unique_id) {
+    char line[64];
+    size_t number = strtoul(number_in_line, NULL, 10);
+    if (number < 1 || number > message_count) {
+        say_line("-ERR no such message\r\n");
+        return;
+    }
+    if (unique_id)
+        snprintf(line, sizeof line, "+OK %zu message-%zu\r\n", number, number);
+    else
+        snprintf(line, sizeof line, "+OK %zu %zu\r\n", number, message_sizes[number - 1]);
+    say_line(line);
+    flush_pieces(); /* the line is gone then */
+}
+
 /* Answers one command. False: it was QUIT. */
 static bool answer(const char *line) {
-    static char stat[64];
     if (strncasecmp(line, "RETR ", 5) == 0) {
-        size_t number = strtoul(line + 5, NULL, 10);
-        if (number >= 1 && number <= message_count)
-            say(messages[number - 1].data, messages[number - 1].size);
-        else
-            say_line("-ERR no such message\r\n");
+        say_message(line + 5);
     } else if (strncasecmp(line, "CAPA", 4) == 0) {
         say_line("+OK\r\nUSER\r\nSASL PLAIN\r\nUIDL\r\nTOP\r\nPIPELINING\r\nRESP-CODES\r\n.\r\n");
     } else if (strncasecmp(line, "STAT", 4) == 0) {
-        snprintf(stat, sizeof stat, "+OK %zu %zu\r\n", message_count, message_count * message_size);
+        static char stat[64];
+        snprintf(stat, sizeof stat, "+OK %zu %zu\r\n", message_count, octets_in_all);
         say_line(stat);
+    } else if (strncasecmp(line, "LIST ", 5) == 0) {
+        say_one(line + 5, false);
     } else if (strncasecmp(line, "LIST", 4) == 0) {
         say(scan_listing.data, scan_listing.size);
+    } else if (strncasecmp(line, "UIDL ", 5) == 0) {
+        say_one(line + 5, true);
     } else if (strncasecmp(line, "UIDL", 4) == 0) {
         say(unique_ids.data, unique_ids.size);
     } else if (strncasecmp(line, "TOP ", 4) == 0) {
-        say_line("-ERR not here\r\n");
+        /* So fetchmail asks for all of a message that stays. */
+        if (strncmp(line + 4 + strspn(line + 4, "0123456789"), " 99999999\r", 10) == 0)
+            say_message(line + 4);
+        else
+            say_line("-ERR not here\r\n");
     } else if (strncasecmp(line, "AUTH PLAIN\r", 11) == 0) {
         say_line("+ \r\n"); /* what comes then is answered below */
     } else {
@@ -290,10 +325,11 @@ static void serve(int listener, gnutls_certificate_credentials_t credentials) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4)
-        bench_die("usage: canned MESSAGES OCTETS CA_FILE");
+    if (argc != 4 && argc != 6)
+        bench_die("usage: canned MESSAGES OCTETS CA_FILE [LARGE LARGE_OCTETS]");
     unsigned plain, tls;
-    prepare(strtoul(argv[1], NULL, 10), strtoul(argv[2], NULL, 10));
+    prepare(strtoul(argv[1], NULL, 10), strtoul(argv[2], NULL, 10), argc == 6 ? strtoul(argv[4], NULL, 10) : 0,
+            argc == 6 ? strtoul(argv[5], NULL, 10) : 0);
     gnutls_certificate_credentials_t credentials = new_credentials(argv[3]);
     struct pollfd listeners[] = {{.fd = listen_on_loopback(&plain), .events = POLLIN},
                                  {.fd = listen_on_loopback(&tls), .events = POLLIN}};

@@ -5,8 +5,12 @@ import fnmatch
 import functools
 import os
 import sys
+from collections.abc import Sequence
 
 import callbacks
+import fetch_report
+import fetchers
+import fetching
 import processes
 import report
 import server_report
@@ -94,10 +98,26 @@ def measure_callbacks(arguments: argparse.Namespace) -> list[callbacks.Result]:
     return callbacks.measure(rows, arguments.rounds)
 
 
+def measure_fetches(arguments: argparse.Namespace) -> list[fetch_report.Result]:
+    """Fill the fourth kind of table."""
+    rows = [row for row in setting.FETCH_ROWS if is_wanted(row.key, arguments.rows)]
+    programs = [
+        program
+        for program in fetchers.ALL
+        if program.name == setting.FETCH_BASE or is_wanted(program.name, arguments.clients)
+    ]
+    return fetching.measure(rows, programs, arguments.rounds)
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    rows = [[row.key for row in ROWS], [row.key for row in SERVER_ROWS], [row.key for row in CALLBACK_ROWS]]
-    keys = "; ".join(", ".join(some) for some in rows)
+    tables: list[Sequence[Row | setting.ServerRow | setting.CallbackRow | setting.FetchRow]] = [
+        ROWS,
+        SERVER_ROWS,
+        CALLBACK_ROWS,
+        setting.FETCH_ROWS,
+    ]
+    keys = "; ".join(", ".join(row.key for row in table) for table in tables)
     parser = argparse.ArgumentParser(description="Measure poplin beside others.")
     parser.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help=keys)
     parser.add_argument("--clients", nargs="+", default=["*"], metavar="PATTERN", help="as in the table: 'poplin*'")
@@ -122,8 +142,10 @@ def main() -> None:
     results = measure_clients(arguments)
     server_results = measure_servers(arguments)
     callback_results = measure_callbacks(arguments)
-    report.write(results, server_results, callback_results, setting.BUILD / "results.json")
+    fetch_results = measure_fetches(arguments)
+    report.write(results, server_results, callback_results, fetch_results, setting.BUILD / "results.json")
     print("\nPromises")
     broken = report.show_promises(results) + server_report.show_promises(server_results)
+    broken += fetch_report.show_promises(fetch_results)
     if broken and arguments.check:
         sys.exit(1)

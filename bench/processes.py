@@ -18,7 +18,7 @@ def compile_programs() -> list[str]:
     """Compile the C programs that are out of date; name those that cannot be for want of a library."""
     without = []
     for name, (packages, links_poplin) in setting.PROGRAMS.items():
-        target, source = BUILD / name, BENCH / f"{name}.c"
+        target, source = BUILD / name, setting.SOURCES.get(name, BENCH / f"{name}.c")
         target.parent.mkdir(parents=True, exist_ok=True)
         inputs = [source, *BENCH.glob("*.h"), *([LIBRARY] if links_poplin else [])]
         if target.exists() and all(path.stat().st_mtime < target.stat().st_mtime for path in inputs):
@@ -59,6 +59,7 @@ class Server:
     def __init__(self, row: setting.Row) -> None:
         self.ca_file = BUILD / f"ca-{row.server}-{row.messages}.pem"
         program: list[str | Path] = [BUILD / row.server, str(row.messages), str(row.octets), self.ca_file]
+        program += [str(row.large), str(row.large_octets)] if row.large else []
         self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.ports: dict[str, int] = json.loads(self.process.stdout.readline())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import callbacks
+import fetch_report
 import server_report
 from processes import Sample
 from setting import BARE, CLIENTS, Row
@@ -70,6 +71,7 @@ def write(
     results: Sequence[Result],
     server_results: Sequence[server_report.Result],
     callback_results: Sequence[callbacks.Result],
+    fetch_results: Sequence[fetch_report.Result],
     path: Path,
 ) -> None:
     """Write the results for a program to read. Times are in seconds, of one session, one start or one stop."""
@@ -78,6 +80,7 @@ def write(
         "rows": [result.as_json() for result in results],
         "servers": [result.as_json() for result in server_results],
         "callbacks": [result.as_json() for result in callback_results],
+        "fetches": [result.as_json() for result in fetch_results],
     }
     path.write_text(json.dumps(everything, indent=2))
     print(f"\nAll samples: {path}")

@@ -1,6 +1,6 @@
 """
-What is measured: the rows of the three kinds of tables, and the clients, the test servers and the shapes of messages
-in them. A new one is an entry here.
+What is measured: the rows of the four kinds of tables, and the clients, the test servers and the shapes of messages
+in them. A new one is an entry here. (The programs that fetch into a Maildir are in fetchers.py.)
 """
 
 import dataclasses
@@ -30,6 +30,8 @@ class Row:
     tls: bool = False
     delay_ms: int = 0
     server: str = "canned"
+    large: int = 0  # so many more messages, of large_octets
+    large_octets: int = 0
 
     @property
     def title(self) -> str:
@@ -88,9 +90,14 @@ PROGRAMS: dict[str, tuple[Sequence[str], bool]] = {
     "bare": (["gnutls"], False),
     "poplin_client": (["gnutls", "libidn", "libuv"], True),
     "curl_client": (["libcurl"], False),
+    "fetch_peers/fetch_maildir": (["gnutls", "libidn", "libuv", "sqlite3"], True),
+    "fetch_peers/deliver": ([], False),
     "server_peers/background": (["gnutls", "libidn", "libuv"], True),
     "server_peers/visitor": ([], False),
 }
+
+# Whose source is not in bench.
+SOURCES = {"fetch_peers/fetch_maildir": TOP / "examples" / "c" / "fetch_maildir.c"}
 
 BARE = "bare reader, C"
 
@@ -127,6 +134,69 @@ ROWS = [
     Row("server-small-tls", 10_000, 4 * KIB, tls=True, server="server"),
     Row("server-large", 40, 5 * MIB, server="server"),
     Row("server-large-tls", 40, 5 * MIB, tls=True, server="server"),
+]
+
+
+FETCH_LOAD = Row("fetch", 300, 4 * KIB, large=6, large_octets=200 * KIB)
+FETCH_LOAD_FAR = Row("fetch-far", 20, 4 * KIB, large=2, large_octets=200 * KIB)
+
+
+@dataclasses.dataclass(frozen=True)
+class FetchRow:
+    """One maildrop to be fetched into a Maildir, with a memory of what was taken."""
+
+    key: str
+    tls: bool = False
+    delay_ms: int = 0
+    keep: str = "forever"
+    again: bool = False  # all was fetched before, and there is nothing new
+    disk: bool = False  # on the disk, not in memory, where nothing has to be flushed
+
+    @property
+    def load(self) -> Row:
+        """What lies on the server."""
+        load = FETCH_LOAD_FAR if self.delay_ms else FETCH_LOAD
+        return dataclasses.replace(load, tls=self.tls, delay_ms=self.delay_ms)
+
+    @property
+    def messages(self) -> int:
+        """How many there are."""
+        return self.load.messages + self.load.large
+
+    @property
+    def octets(self) -> int:
+        """How many they have in all."""
+        load = self.load
+        return load.messages * load.octets + load.large * load.large_octets
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        what = f"{self.messages} new messages ({self.octets / 1e6:.1f} MB), keep {self.keep}"
+        if self.again:
+            what = f"Nothing new among {self.messages} messages"
+        far = f", {2 * self.delay_ms} ms away" if self.delay_ms else ""
+        return f"{what}, {'TLS' if self.tls else 'plain'}{far}, Maildir {'on the disk' if self.disk else 'in memory'}"
+
+
+FETCH_BASE = "poplin, C"  # what the other programs that fetch are compared with
+
+FETCH_ROWS = [
+    FetchRow("fetch"),
+    FetchRow("fetch-tls", tls=True),
+    FetchRow("fetch-none", keep="none"),
+    FetchRow("fetch-none-tls", keep="none", tls=True),
+    FetchRow("fetch-disk", disk=True),
+    FetchRow("fetch-none-disk", keep="none", disk=True),
+    FetchRow("fetch-again", again=True),
+    FetchRow("fetch-again-tls", again=True, tls=True),
+    FetchRow("fetch-again-disk", again=True, disk=True),
+    FetchRow("fetch-far", delay_ms=20),
+    FetchRow("fetch-far-tls", delay_ms=20, tls=True),
+    FetchRow("fetch-none-far", delay_ms=20, keep="none"),
+    FetchRow("fetch-none-far-tls", delay_ms=20, keep="none", tls=True),
+    FetchRow("fetch-again-far", delay_ms=20, again=True),
+    FetchRow("fetch-again-far-tls", delay_ms=20, again=True, tls=True),
 ]
 
 
