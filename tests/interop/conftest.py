@@ -4,8 +4,10 @@ which tools/interop.py makes docs/interop.md.
 """
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,8 +43,32 @@ class Met:
     delivered: int
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetch brought from a server into a Maildir, all of it; commands: those of a second one."""
+
+    server: str
+    version: str
+    face: str
+    unique_ids: bool
+    messages: int
+    commands: int
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """How many messages another program has found where a fetch had delivered them, each as it was."""
+
+    reader: str
+    place: str
+    version: str
+    messages: int
+
+
 _rows: list[Row] = []
 _met: list[Met] = []
+_fetched: list[Fetched] = []
+_read_back: list[ReadBack] = []
 
 
 def _shown(cell: object) -> str:
@@ -61,6 +87,18 @@ def met() -> list[Met]:
     return _met
 
 
+@pytest.fixture(scope="session")
+def fetched() -> list[Fetched]:
+    """The same for what fetches have brought."""
+    return _fetched
+
+
+@pytest.fixture(scope="session")
+def read_back() -> list[ReadBack]:
+    """The same for the places of delivery."""
+    return _read_back
+
+
 def _write(reporter: pytest.TerminalReporter, title: str, kind: type[Any], rows: Sequence[Any]) -> None:
     if not rows:
         return
@@ -75,8 +113,19 @@ def _write(reporter: pytest.TerminalReporter, title: str, kind: type[Any], rows:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _write(terminalreporter, "interoperation", Row, _rows)
     _write(terminalreporter, "clients and faults", Met, _met)
+    _write(terminalreporter, "fetching", Fetched, _fetched)
+    _write(terminalreporter, "places of delivery", ReadBack, _read_back)
 
 
 def pytest_sessionfinish() -> None:
     RECORD.parent.mkdir(parents=True, exist_ok=True)
-    RECORD.write_text(json.dumps([asdict(row) for row in _rows]))
+    tables: dict[str, Sequence[Any]] = {"peers": _rows, "fetched": _fetched, "read_back": _read_back}
+    RECORD.write_text(json.dumps({name: [asdict(row) for row in rows] for name, rows in tables.items()}))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where an fsync costs nothing, on a machine that has such a place: it is not the disk that is tested here."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="poplin-", dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)

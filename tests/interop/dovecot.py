@@ -143,6 +143,13 @@ class Dovecot:
             file.write_bytes(message.stored)
         self._own(mail)
 
+    def link(self, user: str, maildir: Path) -> None:
+        """A mailbox of the files of a Maildir; they are not copied, where both are on one disk."""
+        mail = self._folder / "mail" / user
+        one_disk = maildir.stat().st_dev == self._folder.stat().st_dev
+        shutil.copytree(maildir, mail, copy_function=os.link if one_disk else shutil.copy)
+        self._own(mail)
+
     def stored(self, user: str) -> int:
         """How many messages the mailbox holds now."""
         mail = self._folder / "mail" / user

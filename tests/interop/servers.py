@@ -71,6 +71,11 @@ class Server(ABC):
     name = ""
     package = ""
     modes: tuple[str, ...] = ("plain",)
+    keeps_copies = True
+    """Whether a message that comes again, with the same Message-ID, is kept again."""
+
+    rewrites = False
+    """Whether a message is a larger one from its second session on."""
 
     def __init__(self, authority: Authority) -> None:
         self._authority = authority
@@ -100,6 +105,10 @@ class Server(ABC):
     def sent(self, message: Message, user: str, number: int, uid: str) -> bytes:
         """What it has to send for the message."""
         return message.wire
+
+    def bare(self, file: bytes) -> bytes:
+        """A message with LF line ends, without what the server writes into it as time goes by."""
+        return file
 
     def listed(self, message: Message, sent: bytes) -> int:
         """And how many octets it says that these are."""
@@ -142,9 +151,15 @@ class Server(ABC):
 class OfMboxes(Server):
     """Its maildrops are mboxes, /var/mail/USER."""
 
+    unquotes = False
+    """Whether it takes away the mark of a line that begins with "From "."""
+
     def add(self, user: str, messages: Sequence[Message]) -> None:
+        self.add_mbox(user, mbox(messages))
+
+    def add_mbox(self, user: str, octets: bytes) -> None:
         self.cell.add_user(user, PASSWORD)
-        self.cell.own(self.cell.write(f"var/mail/{user}", mbox(messages), 0o600), user)
+        self.cell.own(self.cell.write(f"var/mail/{user}", octets, 0o600), user)
 
     def takes(self, message: Message) -> bool:
         """What an mbox cannot hold as it is: nothing, and lines that begin with "From "."""
@@ -194,6 +209,8 @@ class Mailutils(OfMboxes):
     name = "GNU Mailutils"
     package = "mailutils-pop3d"
     modes = ("plain", "stls", "implicit")
+    rewrites = True
+    unquotes = True
 
     def make_cell(self) -> Cell:
         return Cell("mailutils-pop3d", "mailutils", {})
@@ -209,6 +226,12 @@ class Mailutils(OfMboxes):
     def sent(self, message: Message, user: str, number: int, uid: str) -> bytes:
         header, _, body = message.wire.partition(b"\r\n\r\n")
         return header + f"\r\nX-UIDL: {uid}\r\n\r\n".encode() + body
+
+    def bare(self, file: bytes) -> bytes:
+        """It adds more at the end of the first session, and an empty line where there is no body."""
+        header, _, body = file.partition(b"\n\n")
+        fields = re.sub(rb"(?m)^(X-UIDL|X-UID|X-IMAPbase|Status):.*\n", b"", header + b"\n")
+        return fields + b"\n" + body.removeprefix(b"\n")
 
     def top(self, sent: bytes, lines: int) -> bytes:
         header, _, rest = super().top(sent, lines).partition(b"\r\n\r\n")
@@ -316,6 +339,7 @@ class Cyrus(Server):
     name = "Cyrus IMAP"
     package = "cyrus-pop3d"
     modes = ("plain", "stls", "implicit")
+    keeps_copies = False
     _saslauthd: Saslauthd | None = None
 
     def make_cell(self) -> Cell:
@@ -335,14 +359,14 @@ class Cyrus(Server):
             self.cell.own(root / folder, "cyrus")
         self._saslauthd = Saslauthd(root / "run/saslauthd/mux", PASSWORD)
         self.cell.start("/usr/lib/cyrus/bin/master", "-D")
-        self._lmtp = root / "run/cyrus/socket/lmtp"
-        until_it_listens(self.cell, self._lmtp)
+        self.lmtp = root / "run/cyrus/socket/lmtp"
+        until_it_listens(self.cell, self.lmtp)
 
     def address(self, mode: str) -> tuple[str, int]:
         return self._host, 995 if mode == "implicit" else 110
 
     def add(self, user: str, messages: Sequence[Message]) -> None:
-        with smtplib.LMTP(str(self._lmtp)) as lmtp:
+        with smtplib.LMTP(str(self.lmtp)) as lmtp:
             for message in messages:
                 lmtp.sendmail("sender@example.net", [user], message.wire)
 
