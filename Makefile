@@ -2,14 +2,16 @@
 # be run twice in a row; DEPS=check installs no Debian package and says what is missing.
 
 PREFIX ?= /usr/local
+SOAK ?= 200
 export DEPS DESTDIR
 VENV := build/venv/bin
 
-.PHONY: help demo test interop bench fuzz sanitize conformance lint format docs wheel install clean
+.PHONY: help demo test soak interop bench fuzz sanitize conformance lint format docs wheel install clean
 
 help:
 	@echo 'make demo      fetch mail over TLS from a scripted server, in Python and in Lua'
 	@echo 'make test      all tests that need no foreign server or client: C, Python, Lua'
+	@echo 'make soak      fetches are killed in SOAK (200) rounds of each kind; a quarter of an hour'
 	@echo 'make interop   against six foreign servers, and fourteen foreign clients against poplin (docs/interop.md)'
 	@echo 'make bench     how fast, beside others'
 	@echo 'make fuzz      the fuzz drivers, FUZZ_SECONDS (60) each'
@@ -33,6 +35,11 @@ test:
 	@tools/setup test
 	@tools/build cmake python
 	@$(VENV)/python tools/run_tests.py test c python lua
+
+soak:
+	@tools/setup soak
+	@tools/build cmake python
+	@SOAK='$(SOAK)' $(VENV)/python tools/run_tests.py soak soak
 
 interop:
 	@tools/setup interop

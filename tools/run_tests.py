@@ -32,7 +32,7 @@ VALGRIND = [
     *("valgrind", "--quiet", f"--suppressions={ROOT / 'tools/valgrind.supp'}"),
     *("--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=99"),
 ]
-LIMITS = {"c": 120, "asan-c": 400, "valgrind": 800, "interop": 1500, "asan-python": 1500, "asan-lua": 800}
+LIMITS = {"c": 120, "asan-c": 400, "valgrind": 800, "interop": 1500, "soak": 7200, "asan-python": 1500, "asan-lua": 800}
 """Seconds that one job of a suite may take; 400 for those that are not here."""
 PARTS = 6
 """Of the Python tests. More would share the cores better, but each has to start Python and to import everything."""
@@ -134,6 +134,7 @@ class Suites:
             "python": lambda: self._python("python", python_tests()),
             "lua": lambda: self._busted("lua", ROOT / "build/cmake"),
             "interop": lambda: [self._pytest("interop", "interop", ["-s", "tests/interop"])],
+            "soak": lambda: [self._pytest("soak", "killed", ["tests/python/test_fetch_killed.py"])],
             "asan-c": lambda: self._c("asan-c", ROOT / "build/asan", environment=sanitizers()),
             "tsan-c": lambda: self._c("tsan-c", ROOT / "build/tsan", environment=thread_sanitizer()),
             "asan-python": self._asan_python,
