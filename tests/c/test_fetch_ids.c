@@ -42,7 +42,7 @@ static void test_id_that_comes_to_be_repeated(void **state) {
     assert_int_equal(served_count(fetched->served), 0);
 }
 
-/* holds: T-UID-5 C, POP-UIDL-2 C */
+/* holds: T-UID-5 C */
 static void test_id_used_again(void **state) {
     struct fetched *fetched = *state;
     const char *const first[] = {A}, *const second[] = {C};

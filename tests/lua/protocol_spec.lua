@@ -216,9 +216,9 @@ describe("TLS", function()
   end)
 
   -- In one string with the STLS exchange, behind its event, or in strings of their own before anybody saw that.
-  for way, late in pairs { together = 0, late = 1, apart = 2 } do
-    -- holds: T-STLS-1 S, T-STLS-4 C
-    it("is not begun where octets in clear come behind STLS, " .. way, function()
+  -- holds: T-STLS-1 S, T-STLS-4 C
+  it("is not begun where octets in clear come behind STLS", function()
+    for late = 0, 2 do
       local pop = greeted { host = "", protected = false }
       assert(pop:stls())
       pop:data_to_send()
@@ -243,8 +243,8 @@ describe("TLS", function()
       local closed = events(session)[1]
       assert.are.same({ "session_closed", "failed", "protocol" }, { closed.type, closed.outcome, closed.error.kind })
       assert.is_nil(session:data_to_send():find("USER", 1, true))
-    end)
-  end
+    end
+  end)
 
   it("comes first where it is implicit", function()
     local pop = assert(protocol.client {})
