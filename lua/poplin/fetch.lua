@@ -190,6 +190,7 @@ function asked.result(self, message, err)
 end
 
 function asked.progress(self, progress)
+  self.told = true
   self.wishes.progress(progress)
 end
 
@@ -305,6 +306,9 @@ local function run(wanted)
   end
   self.over = true
   if ok then
+    if self.wishes.progress and not self.told then -- there was nothing to do, which is to be told, too
+      self.wishes.progress(self.core:progress())
+    end
     return report(self)
   end
   if type(err) == "table" then -- a store of the script's may say anything

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from poplin import _core
-from poplin._connecting import ConnectOptions, connecting
+from poplin._connecting import ConnectOptions, connecting, mechanism_names
 from poplin._conversation import Conversation, Steps, Wait, asking
 from poplin._destinations import Route, Routes, Waiting, destinations, refuse_coroutine
 from poplin._errors import Error, NetworkError
@@ -70,6 +70,7 @@ class Fetching:
     def __init__(self, face: Face, url: str | URL | None, wishes: Wishes, options: Mapping[str, Any]) -> None:
         """TypeError, ValueError: what is wished cannot be meant. Nothing is opened, nor asked."""
         _check_options(options, wishes.commit_every)
+        _check_user(url, options)
         self._face = face
         self._url = url
         self._options = dict(options)
@@ -347,6 +348,16 @@ def _check_options(options: Mapping[str, Any], commit_every: int | None) -> None
         raise TypeError(f"fetch() got an unexpected keyword argument {min(unknown)!r}")
     if options.get("sock") is not None and commit_every is not None:
         raise ValueError("commit_every= connects again and again, which sock= cannot: leave one of them out")
+
+
+def _check_user(url: str | URL | None, options: Mapping[str, Any]) -> None:
+    """A fetch logs in, which takes a user wherever the mechanism does not say who it is."""
+    text = str(url) if isinstance(url, URL) else url or "pop3://localhost"
+    _, _, _, user, auth, _ = _core.parse_url(text, options.get("tls", "auto"))
+    mechanisms = mechanism_names(auth if options.get("auth") is None else options["auth"])
+    free = mechanisms is not None and _core.need_no_secret(mechanisms)
+    if options.get("user") is None and user is None and not free:
+        raise ValueError("fetch() needs a user, in the URL or as user=")
 
 
 def callable_or_none(name: str, value: Any) -> Any:

@@ -40,7 +40,8 @@ local function callback(self, name, answers)
   end
 end
 
-local function connect_options(self, given)
+--- The options of connect, as poplin takes them, and `url` where the case gives one.
+function verbs.connect_options(self, given)
   local ca_pem = self.server and self.server.ca_pem
   local options = { user = "alice", password = "secret", timeout = PATIENCE, ca_pem = ca_pem }
   for name, value in pairs(given) do
@@ -74,7 +75,7 @@ local function connect_options(self, given)
 end
 
 function verbs.connect(self, step, given)
-  local options = connect_options(self, given)
+  local options = verbs.connect_options(self, given)
   local url = options.url or not options.path and self.server and self.server.url or nil
   options.url = nil
   local client, err = poplin.connect(url, options)

@@ -9,6 +9,8 @@ local servers = require "case_servers"
 local words = require "case_words"
 
 local client_verbs, server_verbs = require "case_client_verbs", require "case_server_verbs"
+local fetch_verbs = require "case_fetch_verbs"
+local trace = require "case_trace"
 
 local same, map = cases.same, cases.map
 local show, contains, filled, named, seen = words.show, words.contains, words.filled, words.named, words.seen
@@ -21,7 +23,7 @@ Player.__index = Player
 --- Takes a step, and judges what comes of it.
 function Player:take(step)
   local verb = cases.verb_of(step, self.case.name)
-  local act = client_verbs[verb] or server_verbs[verb] or error("no such verb: " .. verb)
+  local act = client_verbs[verb] or server_verbs[verb] or fetch_verbs[verb] or error("no such verb: " .. verb)
   words.judge(self, step, pcall(act, self, step, step[verb]))
 end
 
@@ -99,6 +101,7 @@ local function run(self)
     self.server:stop()
   end
   check_books(self)
+  trace.judge(self)
 end
 
 --- Plays it: "blocking", "in a task", or blocking with the test server "in the background".
@@ -108,6 +111,7 @@ return function(case, mode)
     case = case, folder = folder, is_task = mode == "in a task", background = mode == "in the background",
     clients = {}, peers = {}, listed = {}, uids = {}, faults = {}, asked = {},
   }, Player)
+  trace.begin(self)
   local ok, problem
   if self.is_task then
     ok, problem = pcall(poplin.run, function() run(self) end)
@@ -120,6 +124,7 @@ return function(case, mode)
       pcall(self.server.stop, self.server)
     end
   end
+  trace.finish()
   remove()
   if not ok then
     error(problem, 0)

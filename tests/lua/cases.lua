@@ -7,13 +7,14 @@ local cases = { null = json.null }
 
 local FOLDER = debug.getinfo(1, "S").source:match("^@(.*)lua/cases%.lua$") .. "cases/"
 
-local function decoded(name)
+--- What a file of the lists' folder says.
+function cases.decoded(name)
   local file <close> = assert(io.open(FOLDER .. name))
   local value, _, problem = json.decode(file:read("a"), 1, json.null)
   return value or error(name .. ": " .. problem)
 end
 
-cases.FORMAT = decoded("format.json")
+cases.FORMAT = cases.decoded("format.json")
 
 local known = {} -- tables from name to true
 for name, list in pairs(cases.FORMAT) do
@@ -53,6 +54,7 @@ local function check_steps(steps, where)
   for _, step in ipairs(steps) do
     cases.verb_of(step, where)
     cases.check_keys(step.fails or {}, known.fails, where)
+    cases.check_keys(step.report or {}, known.report, where)
     check_steps(step.inside or {}, where)
   end
 end
@@ -67,6 +69,7 @@ function cases.check(case, where)
   for _, session in ipairs(case.sessions or {}) do
     cases.check_keys(session, known.session, where)
   end
+  cases.check_keys(case.trace or {}, known.trace, where)
   for _, server in ipairs { "server", "serve" } do
     cases.check_keys((case[server] or {}).backend or {}, known.backend, where)
   end
@@ -76,7 +79,7 @@ end
 function cases.read()
   local all = {}
   for _, file in ipairs(cases.FORMAT.lists) do
-    for _, case in ipairs(decoded(file)) do
+    for _, case in ipairs(cases.decoded(file)) do
       cases.check(case, file .. ": " .. case.name)
       case.file = file
       table.insert(all, case)

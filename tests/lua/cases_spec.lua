@@ -71,6 +71,7 @@ describe("the cases", function()
 
   for name, known in pairs {
     ["connect's options"] = options.CONNECT, ["connect's limits"] = options.CONNECT_LIMITS,
+    ["fetch's options"] = options.FETCH,
     ["serve's options"] = options.SERVE, ["a backend's functions"] = options.BACKEND,
     ["a test server's options"] = options.TESTING, quirks = testing.QUIRKS, attacks = testing.ATTACKS,
   } do
@@ -88,6 +89,7 @@ describe("the cases", function()
       { shwos = {} }, { steps = { { connect = {}, fail = {} } } }, { steps = { { connect = {}, quit = {} } } },
       { steps = { {} } }, { steps = { { retr_all = cases.null, inside = { { delete = { 1 } } } } } },
       { steps = { { connect = {}, fails = { kid = "auth" } } } }, { sessions = { { outcom = "left" } } },
+      { trace = { cleint = {} } }, { steps = { { fetch = {}, report = { deliverd = 1 } } } },
       { server = { backend = { pasword = "x" } } }, { shows = { "no such feature" } },
     } do
       assert.is_false(pcall(cases.check, setmetatable(change, { __index = good }), "x"))
@@ -99,6 +101,8 @@ describe("the cases", function()
       { server = { usres = {} }, steps = {} },
       { server = {}, steps = { { connect = { pasword = "x" } } } },
       { server = {}, steps = { { connect = {} }, { retr = { 1 }, into = "nowhere" } } },
+      { server = {}, steps = { { fetch = { kep = "none" } } } },
+      { server = {}, steps = { { fetch = { into = { funktion = {} } } } } },
     } do
       assert.is_false(pcall(play, case, "blocking"))
     end

@@ -7,8 +7,9 @@ import contextlib
 from typing import Any
 
 from case_backend import Broken, Plan, backend_of
-from case_client_verbs import ClientVerbs
+from case_fetch_verbs import FetchVerbs
 from case_server_verbs import ServerVerbs
+from case_trace import Trace
 from case_words import PATIENCE
 
 import poplin
@@ -37,13 +38,15 @@ KINDS = {
 NOTHING: Any = object()  # a step that gives nothing to compare
 
 
-class Player(ClientVerbs, ServerVerbs):
+class Player(FetchVerbs, ServerVerbs):
     """One case on one face."""
 
     # ---- the whole ----
 
     async def play(self) -> None:
+        trace = Trace(self.case.text.get("trace"))
         async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(trace.collected())
             stack.push_async_callback(self._end_connections)
             await self._serve(stack)
             for step in self.case.text["steps"]:
@@ -52,6 +55,7 @@ class Player(ClientVerbs, ServerVerbs):
             if isinstance(self.server, Server):
                 await self._blocking(self._check_sessions)
         self._check_books()
+        trace.judge(self._filled)
 
     async def _end_connections(self) -> None:
         for connection in [*self.clients.values(), *self.peers.values()]:

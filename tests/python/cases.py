@@ -46,6 +46,7 @@ def _check_steps(steps: Iterable[Mapping[str, Any]], where: str) -> None:
     for step in steps:
         verb_of(step, where)
         check_keys(step.get("fails", ()), FORMAT["fails"], where)
+        check_keys(step.get("report", ()), FORMAT["report"], where)
         _check_steps(step.get("inside", ()), where)
 
 
@@ -56,6 +57,7 @@ def check(case: Case) -> None:
     _check_steps(case.text["steps"], where)
     for session in case.text.get("sessions", ()):
         check_keys(session, FORMAT["session"], where)
+    check_keys(case.text.get("trace", ()), FORMAT["trace"], where)
     for server in ("server", "serve"):
         check_keys(case.text.get(server, {}).get("backend", {}), FORMAT["backend"], where)
 
@@ -94,18 +96,23 @@ def same(expected: Any, actual: Any) -> bool:
     return type(expected) is type(actual) and bool(expected == actual)
 
 
-def inventory() -> str:
-    """The features that both faces have, and the cases that show each, as README.md has them."""
+def table(cases: Iterable[Case], features: Mapping[str, str]) -> str:
+    """The features that both faces have, and the cases that show each."""
     shown: dict[str, dict[str, int]] = {}
-    for case in read():
+    for case in cases:
         for feature in case.text["shows"]:
             files = shown.setdefault(feature, {})
             files[case.file] = files.get(case.file, 0) + 1
     rows = ["| feature | what it is | cases |", "| --- | --- | --- |"]
-    for feature, meaning in FORMAT["features"].items():
-        cases = ", ".join(f"{file} {count}" for file, count in shown.get(feature, {}).items())
-        rows.append(f"| `{feature}` | {meaning} | {cases} |")
+    for feature, meaning in features.items():
+        counts = ", ".join(f"{file} {count}" for file, count in shown.get(feature, {}).items())
+        rows.append(f"| `{feature}` | {meaning} | {counts} |")
     return "\n".join(rows) + "\n"
+
+
+def inventory() -> str:
+    """The table of these, as README.md has it."""
+    return table(read(), FORMAT["features"])
 
 
 if __name__ == "__main__":

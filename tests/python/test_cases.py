@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import typing
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -82,6 +83,10 @@ PYTHONS_OWN = {
     "client_ca_file": "the same by a file: test_server_logins.py",
     "workers": "threads, which Lua has not",
     "on_error": "a thread's callback, which Lua has not",
+    "options": "those of connect",
+    "no unique-id": "a listing with a gap, which no fault makes: the core's own tests",
+    "recall": "a store of the script's own: Lua has it, and test_fetch.py; the cases' age is made of these two",
+    "record": "",
     "raise_errors": "the player always says so, and looks at errors itself",
     "fault_text": "fault with a text",
     "transcript": "the text of what sessions has",
@@ -104,9 +109,12 @@ def _words(value: Any) -> set[str]:
     "names",
     [
         inspect.signature(poplin.connect).parameters,
+        inspect.signature(poplin.fetch).parameters,
         inspect.signature(poplin.Server).parameters,
         inspect.signature(poplin.testing.Server).parameters,
         dir(poplin.Client),
+        dir(poplin.Seen),
+        typing.get_args(poplin._fetch_results.Result),
         dir(poplin.testing.Server),
         poplin.testing.QUIRKS,
         poplin.testing.ATTACKS,
@@ -128,7 +136,11 @@ def test_the_inventory_is_that_of_the_cases() -> None:
     readme = (FOLDER / "README.md").read_text("utf-8")
     assert inventory() in readme, "python tests/python/cases.py prints it"
     assert {feature for case in CASES for feature in case.text["shows"]} == FORMAT["features"].keys()
-    assert {file.name for file in FOLDER.glob("*.json")} == {"format.json", *FORMAT["lists"]}
+    assert {file.name for file in FOLDER.glob("*.json")} == {
+        "format.json",
+        *FORMAT["lists"],
+        *FORMAT["protocol"]["lists"],
+    }
     assert len({(case.file, case.name) for case in CASES}) == len(CASES)
 
 
@@ -141,6 +153,8 @@ def test_the_inventory_is_that_of_the_cases() -> None:
         {"steps": [{}]},
         {"steps": [{"retr_all": None, "inside": [{"delete": [1]}]}]},
         {"steps": [{"connect": {}, "fails": {"kid": "auth"}}]},
+        {"steps": [{"fetch": {}, "report": {"deliverd": 1}}]},
+        {"trace": {"cleint": []}},
         {"sessions": [{"outcom": "left"}]},
         {"server": {"backend": {"pasword": "x"}}},
         {"shows": ["no such feature"]},
@@ -158,6 +172,8 @@ def test_options_and_answers_that_are_not_known_are_errors(tmp_path: Path, autho
         {"server": {"usres": {}}, "steps": []},
         {"server": {}, "steps": [{"connect": {"pasword": "x"}}]},
         {"server": {}, "steps": [{"connect": {}}, {"retr": [1], "into": "nowhere"}]},
+        {"server": {}, "steps": [{"fetch": {"kep": "none"}}]},
+        {"server": {}, "steps": [{"fetch": {"into": {"funktion": {}}}}]},
     ):
         with pytest.raises((TypeError, ValueError)):
             _run_blocking(Player(Case("x.json", "x", text), "sync", tmp_path, authorities).play())
