@@ -23,8 +23,8 @@ settings.register_profile("steady", suppress_health_check=list(HealthCheck), **_
 settings.load_profile("steady")
 
 
-# A shell's background job ignores interrupts, and what nohup starts hang-ups: so would the programs that the tests start
-# and interrupt.
+# A shell's background job ignores interrupts, and what nohup starts hang-ups: so would the programs that the tests
+# start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
