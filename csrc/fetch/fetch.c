@@ -320,14 +320,15 @@ int poplin_fetch_next(poplin_fetch *fetch, poplin_fetch_event *event) {
 
 /* ---- answers ---- */
 
-static int fail_for(poplin_fetch *fetch, int status, const poplin_error *error, const char *doing) {
-    poplin_error told = {.status = status};
-    if (error != NULL)
-        told = *error;
-    else
-        (void)poplin_fail(&told, status, doing, "%s", poplin_status_text(status));
+/* The host could not do what was asked for, and nothing goes without that. */
+static void fail_for(poplin_fetch *fetch, int status, const poplin_error *error) {
+    if (error == NULL) {
+        (void)poplin_fetch_fail_because(fetch, status, "fetch", poplin_status_text(status));
+        return;
+    }
+    poplin_error told = *error;
     told.status = status;
-    return poplin_fetch_fail(fetch, &told);
+    (void)poplin_fetch_fail(fetch, &told);
 }
 
 int poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *error) {
@@ -352,7 +353,7 @@ int poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *err
         break;
     }
     if (status != POPLIN_OK)
-        (void)fail_for(fetch, status, error, "fetch");
+        fail_for(fetch, status, error);
     return POPLIN_OK;
 }
 
