@@ -59,6 +59,7 @@ static int credentials_new(bool server, poplin_tls_credentials **credentials, po
         atomic_init(&made->owners, 1);
         made->server = server;
         made->key_log = -1;
+        (void)pthread_mutex_init(&made->system_lock, NULL);
         poplin_sessions_init(&made->sessions);
         if (gnutls_certificate_allocate_credentials(&made->certificates) >= 0 &&
             gnutls_priority_init2(&made->priority, PRIORITY, NULL, 0) >= 0 &&
@@ -98,6 +99,7 @@ void poplin_tls_credentials_free(poplin_tls_credentials *credentials) {
     if (credentials->key_log >= 0)
         (void)close(credentials->key_log);
     poplin_sessions_free(&credentials->sessions);
+    (void)pthread_mutex_destroy(&credentials->system_lock);
     if (credentials->ticket_key.data != NULL)
         poplin_wipe(credentials->ticket_key.data, credentials->ticket_key.size);
     gnutls_free(credentials->ticket_key.data);
@@ -167,8 +169,13 @@ static int add_trusted(gnutls_certificate_credentials_t certificates, const pem 
     return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING, "%s holds no CA certificate in PEM form", trusted->origin);
 }
 
-static int trust_system(poplin_tls_credentials *credentials, poplin_error *error) {
-    if (gnutls_certificate_set_x509_system_trust(credentials->certificates) > 0)
+int poplin_credentials_read_system(poplin_tls_credentials *credentials, poplin_error *error) {
+    (void)pthread_mutex_lock(&credentials->system_lock);
+    if (credentials->system_unread)
+        credentials->system_unread = gnutls_certificate_set_x509_system_trust(credentials->certificates) <= 0;
+    const bool missing = credentials->system_unread;
+    (void)pthread_mutex_unlock(&credentials->system_lock);
+    if (!missing)
         return POPLIN_OK;
     return poplin_fail(error, POPLIN_ERR_CERTIFICATE, DOING,
                        "the system has no trusted CAs; install ca-certificates, or pass ca_file=");
@@ -235,8 +242,7 @@ static int add_authorities(poplin_tls_credentials *credentials, const poplin_tls
     if (trust->first_use_file != NULL)
         return trust_on_first_use(credentials, trust, error);
     int status = add_all_trusted(credentials->certificates, trust->ca_file, trust->ca_pem, error);
-    if (status == POPLIN_OK && trust->verify && trust->ca_file == NULL && trust->ca_pem.size == 0)
-        status = trust_system(credentials, error);
+    credentials->system_unread = trust->verify && trust->ca_file == NULL && trust->ca_pem.size == 0;
     return status;
 }
 

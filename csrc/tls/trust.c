@@ -78,7 +78,9 @@ static int check_server(poplin_tls *tls) {
     tls->refusal = GNUTLS_A_BAD_CERTIFICATE;
     if (credentials->verify && credentials->known_keys == NULL) {
         const poplin_peer_name *domain = tls->has_domain ? &tls->domain : NULL;
-        int status = poplin_server_verify(tls->session, &tls->name, domain, &tls->error, &tls->refusal);
+        int status = poplin_credentials_read_system(tls->credentials, &tls->error);
+        if (status == POPLIN_OK)
+            status = poplin_server_verify(tls->session, &tls->name, domain, &tls->error, &tls->refusal);
         if (status != POPLIN_OK)
             return status;
         tls->proof = POPLIN_TLS_PROOF_CA;

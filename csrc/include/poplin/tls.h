@@ -39,7 +39,8 @@ typedef struct poplin_tls_trust {
 
 /*
  * What a client trusts. CERTIFICATE: a file cannot be read or holds no certificate, a pin is none, or two settings exclude each
- * other; *error (may be NULL) tells which. NOMEM.
+ * other; *error (may be NULL) tells which. NOMEM. The system's CAs are read when the first certificate is looked at: where there are
+ * none, it is that handshake that fails.
  *
  * The credentials keep what is needed to take up a session again at a later connection, for the last 32 servers, told apart by name and port,
  * each session for one connection; filters of several threads may share them. Who the server is, is checked anew each time; once the
