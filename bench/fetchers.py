@@ -84,10 +84,10 @@ class PoplinC(Fetcher):
 
     def command(self, task: Task) -> Sequence[str | Path]:
         url = f"{'pop3s' if task.tls else 'pop3'}://127.0.0.1:{task.port}"
-        return [self.needs[0], url, "bench", task.mail, task.folder / "seen.sqlite", task.keep, task.ca_file]
+        return [self.needs[0], url, "bench", task.folder / "seen.sqlite", task.keep, task.mail]
 
     def environment(self, task: Task) -> dict[str, str]:
-        return {**super().environment(task), "POPLIN_PASSWORD": "bench"}
+        return {**super().environment(task), "POPLIN_PASSWORD": "bench", "POPLIN_CA_FILE": str(task.ca_file)}
 
 
 class _PoplinScript(Fetcher):
@@ -163,7 +163,9 @@ class Getmail(Fetcher):
             f"{trust}\n[destination]\ntype = Maildir\npath = {task.mail}/\n\n[options]\nread_all = false\n"
             f"delete = {str(task.keep == 'none').lower()}\ndelivered_to = false\nreceived = false\nverbose = 0\n",
         )
-        script = task.write("getmail_fetch.py", (SCRIPTS / "getmail_fetch.py").read_text())  # nobody may not read ours
+        child = setting.TOP / "tests" / "interop" / "getmail_child.py"
+        for source in (child, SCRIPTS / "getmail_fetch.py"):  # nobody may not read ours
+            script = task.write(source.name, source.read_text())
         return [self.needs[1], script, task.folder]
 
 

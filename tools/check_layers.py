@@ -44,6 +44,7 @@ PUBLIC = {
     "fetch": "fetch",
     "seen": "fetch",
     "delivery": "fetch",
+    "places": "fetch",
     "testkit": "testkit",
 }
 """Each public header, with the layer that it belongs to."""

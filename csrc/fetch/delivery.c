@@ -1,7 +1,9 @@
 /*
  * fetch/delivery.c - delivery into a Maildir: the order of the steps, so that a message stands in new whole, or not at all.
  *
- *     look for it    write to tmp    fsync    close    move to new    later: fsync new
+ *     look for it    write to tmp             of each message
+ *     fsync    close    move to new           of all messages of a group, one step after the other
+ *     fsync new
  *
  * Whatever fails, the file in tmp is removed.
  */
@@ -10,6 +12,7 @@
 #include <time.h>
 
 #include "fetch/delivery.h"
+#include "fetch/places.h"
 #include "wire/failure.h"
 
 enum { SECONDS_MAX = 24 * 60 * 60 };
@@ -24,7 +27,7 @@ int poplin_delivery_open(const char *path, bool crlf, poplin_delivery **delivery
         return poplin_fail(error, POPLIN_ERR_NOMEM, poplin_delivery_doing, "out of memory");
     memset(made, 0, offsetof(poplin_delivery, output));
     made->crlf = crlf;
-    made->file = -1;
+    made->file.descriptor = -1;
     for (size_t i = 0; i < POPLIN_DELIVERY_FOLDERS; i++)
         made->folders[i] = -1;
     int status = poplin_delivery_names_init(made, error);
@@ -32,6 +35,7 @@ int poplin_delivery_open(const char *path, bool crlf, poplin_delivery **delivery
         status = poplin_delivery_folders_open(made, path, error);
     if (status == POPLIN_OK) {
         poplin_delivery_clean(made);
+        poplin_delivery_rest(made);
         *delivery = made;
     } else {
         poplin_delivery_free(made);
@@ -42,11 +46,20 @@ int poplin_delivery_open(const char *path, bool crlf, poplin_delivery **delivery
 void poplin_delivery_free(poplin_delivery *delivery) {
     if (delivery == NULL)
         return;
+    if (delivery->places != NULL)
+        poplin_places_forget(delivery);
     poplin_delivery_abandon(delivery);
-    poplin_delivery_folders_close(delivery);
-    poplin_known_free(delivery->known);
+    poplin_delivery_group_drop(delivery);
+    poplin_delivery_rest(delivery);
+    free(delivery->path);
     poplin_buffer_free(&delivery->hashed);
     free(delivery);
+}
+
+void poplin_delivery_rest(poplin_delivery *delivery) {
+    poplin_delivery_folders_close(delivery);
+    poplin_known_free(delivery->known);
+    delivery->known = NULL;
 }
 
 /* ---- one message ---- */
@@ -65,7 +78,9 @@ int poplin_delivery_begin(poplin_delivery *delivery, const char *account, const 
     if (poplin_delivery_make_key(delivery, account, message) != POPLIN_OK)
         return poplin_fail(error, POPLIN_ERR_NOMEM, poplin_delivery_doing, "out of memory");
     bool found = false;
-    int status = poplin_known_find(delivery, message->resumed, &found, error);
+    int status = poplin_delivery_folders_wake(delivery, error);
+    if (status == POPLIN_OK)
+        status = poplin_known_find(delivery, message->resumed, &found, error);
     if (status == POPLIN_OK && !found)
         status = poplin_delivery_file_open(delivery, error);
     if (status != POPLIN_OK)
@@ -93,26 +108,28 @@ int poplin_delivery_write(poplin_delivery *delivery, poplin_slice octets, poplin
     return status;
 }
 
-/* Puts the complete file in its place, or finds that it stands there. */
-static int place(poplin_delivery *delivery, poplin_error *error) {
+/* Has the complete file wait for its place in new, or finds that the message stands there. */
+static int complete(poplin_delivery *delivery, poplin_error *error) {
     int status = poplin_delivery_file_complete(delivery, error);
+    bool found = status == POPLIN_OK && poplin_known_find_equal(delivery);
+    if (status == POPLIN_OK && !found)
+        status = poplin_delivery_group_name(delivery, &found, error);
     if (status != POPLIN_OK)
         return status;
-    if (poplin_known_find_equal(delivery)) {
-        poplin_delivery_file_remove(delivery);
+    if (found) {
+        poplin_delivery_file_remove(delivery, &delivery->file);
         delivery->state = POPLIN_DELIVERY_FOUND;
-        return POPLIN_OK;
-    }
-    status = poplin_delivery_file_place(delivery, error);
-    if (status == POPLIN_OK)
+    } else {
+        poplin_delivery_group_add(delivery);
         poplin_known_add(delivery);
-    return status;
+    }
+    return POPLIN_OK;
 }
 
 int poplin_delivery_end(poplin_delivery *delivery, const char **name, poplin_error *error) {
     int status = check(delivery, error);
     if (status == POPLIN_OK && delivery->state == POPLIN_DELIVERY_WRITING)
-        status = place(delivery, error);
+        status = complete(delivery, error);
     if (status != POPLIN_OK) {
         poplin_delivery_abandon(delivery);
         return status;
@@ -123,19 +140,19 @@ int poplin_delivery_end(poplin_delivery *delivery, const char **name, poplin_err
         delivery->unsettled[POPLIN_DELIVERY_CUR] = true;
     delivery->state = POPLIN_DELIVERY_IDLE;
     if (name != NULL)
-        *name = delivery->name;
+        *name = delivery->file.name;
     return POPLIN_OK;
 }
 
 void poplin_delivery_abandon(poplin_delivery *delivery) {
     if (delivery->state == POPLIN_DELIVERY_WRITING)
-        poplin_delivery_file_remove(delivery);
+        poplin_delivery_file_remove(delivery, &delivery->file);
     delivery->state = POPLIN_DELIVERY_IDLE;
 }
 
-/* ---- safe from a power failure ---- */
+/* ---- all that was delivered ---- */
 
-int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error) {
+static int flush_folders(poplin_delivery *delivery, poplin_error *error) {
     for (size_t folder = 0; folder < POPLIN_DELIVERY_FOLDERS; folder++) {
         if (!delivery->unsettled[folder])
             continue;
@@ -145,4 +162,16 @@ int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error) {
         delivery->unsettled[folder] = false;
     }
     return POPLIN_OK;
+}
+
+int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error) {
+    poplin_delivery_group_place(delivery);
+    int status = flush_folders(delivery, error);
+    if (delivery->group_error.status == POPLIN_OK)
+        return status;
+    status = delivery->group_error.status;
+    if (error != NULL)
+        *error = delivery->group_error;
+    delivery->group_error.status = POPLIN_OK; /* it is told */
+    return status;
 }

@@ -112,11 +112,30 @@ int poplin_delivery_folders_open(poplin_delivery *delivery, const char *path, po
     return status;
 }
 
+int poplin_delivery_folders_wake(poplin_delivery *delivery, poplin_error *error) {
+    int status = POPLIN_OK;
+    if (delivery->folders[POPLIN_DELIVERY_FOLDERS - 1] >= 0)
+        return POPLIN_OK;
+    int root = openat(AT_FDCWD, delivery->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return failed_at_path(delivery->path, error);
+    for (size_t i = 0; status == POPLIN_OK && i < POPLIN_DELIVERY_FOLDERS; i++) {
+        delivery->folders[i] = openat(root, FOLDER_NAMES[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (delivery->folders[i] < 0)
+            status = no_folder(delivery, i, error);
+    }
+    (void)close(root);
+    if (status != POPLIN_OK)
+        poplin_delivery_folders_close(delivery);
+    return status;
+}
+
 void poplin_delivery_folders_close(poplin_delivery *delivery) {
-    for (size_t i = 0; i < POPLIN_DELIVERY_FOLDERS; i++)
+    for (size_t i = 0; i < POPLIN_DELIVERY_FOLDERS; i++) {
         if (delivery->folders[i] >= 0)
             (void)close(delivery->folders[i]);
-    free(delivery->path);
+        delivery->folders[i] = -1;
+    }
 }
 
 /* ---- cleaning ---- */

@@ -110,7 +110,10 @@ static bool add_all(poplin_known *known) {
     return true;
 }
 
+/* What waits has to stand there first. */
 static int look(poplin_delivery *delivery, poplin_error *error) {
+    poplin_delivery_group_place(delivery);
+    delivery->look_again = false;
     poplin_known_free(delivery->known);
     delivery->known = NULL;
     poplin_known *known = calloc(1, sizeof *known);
@@ -141,6 +144,10 @@ static bool is_match(poplin_delivery *delivery, const entry *candidate, bool (*m
     return is_so;
 }
 
+static bool is_equal(poplin_delivery *delivery, int file) {
+    return poplin_delivery_file_equals(delivery, &delivery->file, file);
+}
+
 static bool is_not_empty(poplin_delivery *delivery, int file) {
     struct stat facts;
     (void)delivery;
@@ -150,34 +157,35 @@ static bool is_not_empty(poplin_delivery *delivery, int file) {
 /* Sets name to how the entry's file is called, without its flags. */
 static void take_name(poplin_delivery *delivery, const entry *found) {
     if (found->index == NONE) {
-        poplin_delivery_name_final(delivery, 1);
+        poplin_delivery_name_final(delivery, &delivery->file, 1);
         return;
     }
     poplin_slice base = poplin_maildir_base_of(delivery->known->maildir, found->index);
-    size_t size = base.size < sizeof delivery->name ? base.size : sizeof delivery->name - 1;
-    memcpy(delivery->name, base.data, size);
-    delivery->name[size] = '\0';
+    char *name = delivery->file.name;
+    size_t size = base.size < POPLIN_DELIVERY_NAME_SIZE ? base.size : POPLIN_DELIVERY_NAME_SIZE - 1;
+    memcpy(name, base.data, size);
+    name[size] = '\0';
 }
 
 /* Whether this delivery had the same hash since the folders were read, and more than the name is to be known of the file. */
 static bool is_outdated(const poplin_delivery *delivery, bool resumed) {
     const entry *each = NULL;
-    while ((each = next_entry(delivery->known, delivery->key.hash, each)) != NULL)
-        if (each->index == NONE && !(resumed && each->key.seconds == delivery->key.seconds))
+    while ((each = next_entry(delivery->known, delivery->file.key.hash, each)) != NULL)
+        if (each->index == NONE && !(resumed && each->key.seconds == delivery->file.key.seconds))
             return true;
     return false;
 }
 
 int poplin_known_find(poplin_delivery *delivery, bool resumed, bool *found, poplin_error *error) {
     *found = false;
-    if (delivery->known == NULL || is_outdated(delivery, resumed)) {
+    if (delivery->known == NULL || delivery->look_again || is_outdated(delivery, resumed)) {
         int status = look(delivery, error);
         if (status != POPLIN_OK)
             return status;
     }
     const entry *each = NULL;
-    while (resumed && !*found && (each = next_entry(delivery->known, delivery->key.hash, each)) != NULL) {
-        if (each->key.seconds != delivery->key.seconds)
+    while (resumed && !*found && (each = next_entry(delivery->known, delivery->file.key.hash, each)) != NULL) {
+        if (each->key.seconds != delivery->file.key.seconds)
             continue;
         *found = each->index == NONE || is_match(delivery, each, is_not_empty, true);
         if (*found)
@@ -188,8 +196,8 @@ int poplin_known_find(poplin_delivery *delivery, bool resumed, bool *found, popl
 
 bool poplin_known_find_equal(poplin_delivery *delivery) {
     const entry *each = NULL;
-    while ((each = next_entry(delivery->known, delivery->key.hash, each)) != NULL) {
-        if (each->index != NONE && is_match(delivery, each, poplin_delivery_file_equals, false)) {
+    while ((each = next_entry(delivery->known, delivery->file.key.hash, each)) != NULL) {
+        if (each->index != NONE && is_match(delivery, each, is_equal, false)) {
             take_name(delivery, each);
             return true;
         }
@@ -199,7 +207,7 @@ bool poplin_known_find_equal(poplin_delivery *delivery) {
 
 void poplin_known_add(poplin_delivery *delivery) {
     poplin_known *known = delivery->known;
-    if (known == NULL || (known->added++ < ADDED_MAX && add(known, delivery->key, NONE)))
+    if (known == NULL || (known->added++ < ADDED_MAX && add(known, delivery->file.key, NONE)))
         return;
     poplin_known_free(known); /* there is no room: the folders are read again when it is asked next */
     delivery->known = NULL;

@@ -77,25 +77,26 @@ int poplin_delivery_make_key(poplin_delivery *delivery, const char *account, con
     poplin_slice all = poplin_buffer_slice(hashed);
     if (status != POPLIN_OK || gnutls_hash_fast(GNUTLS_DIG_SHA256, all.data, all.size, digest) < 0)
         return POPLIN_ERR_NOMEM; /* no policy forbids this hash */
-    delivery->key.hash = (poplin_delivery_hash){read_number(digest), read_number(digest + sizeof(uint64_t))};
-    delivery->key.seconds = record->first_seen > 0 ? record->first_seen : 0;
+    delivery->file.key.hash = (poplin_delivery_hash){read_number(digest), read_number(digest + sizeof(uint64_t))};
+    delivery->file.key.seconds = record->first_seen > 0 ? record->first_seen : 0;
     return POPLIN_OK;
 }
 
 void poplin_delivery_name_temporary(poplin_delivery *delivery) {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(delivery->temporary, sizeof delivery->temporary, "%lld.M%06ldP%ldQ%" PRIu64 "R%016" PRIx64 "%s%s",
-             (long long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), ++delivery->counter, delivery->random, MARK,
-             delivery->host);
+    snprintf(delivery->file.temporary, sizeof delivery->file.temporary,
+             "%lld.M%06ldP%ldQ%" PRIu64 "R%016" PRIx64 "%s%s", (long long)now.tv_sec, now.tv_nsec / 1000,
+             (long)getpid(), ++delivery->counter, delivery->random, MARK, delivery->host);
 }
 
-void poplin_delivery_name_final(poplin_delivery *delivery, int turn) {
+void poplin_delivery_name_final(const poplin_delivery *delivery, poplin_delivery_file *file, int turn) {
     char mark[16] = "";
+    file->turn = turn;
     if (turn > 1)
         snprintf(mark, sizeof mark, "~%d", turn);
-    snprintf(delivery->name, sizeof delivery->name, "%" PRId64 ".%016" PRIx64 "%016" PRIx64 "%s.%s",
-             delivery->key.seconds, delivery->key.hash.high, delivery->key.hash.low, mark, delivery->host);
+    snprintf(file->name, sizeof file->name, "%" PRId64 ".%016" PRIx64 "%016" PRIx64 "%s.%s", file->key.seconds,
+             file->key.hash.high, file->key.hash.low, mark, delivery->host);
 }
 
 /* ---- reading ---- */

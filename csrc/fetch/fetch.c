@@ -130,7 +130,8 @@ static void forget_session(poplin_fetch *fetch) {
     for (size_t index = 0; index < fetch->item_count; index++)
         free(fetch->items[index].error);
     fetch->item_count = fetch->row_count = 0;
-    fetch->order_count = fetch->doomed_count = fetch->doomed_sent = fetch->delivered_count = 0;
+    fetch->order_count = fetch->order_ended = fetch->doomed_count = fetch->doomed_sent = fetch->delivered_count = 0;
+    fetch->order_taken = false;
     fetch->reported = 0;
     fetch->in_flight = 0;
     fetch->link = NULL;
@@ -236,12 +237,13 @@ static int quit(poplin_fetch *fetch, poplin_fetch_event *event) {
     return status == POPLIN_OK ? POPLIN_WAITING : status;
 }
 
-/* Where all has failed: what is half done is removed, and what is done is recorded. END: that was all. */
+/* Where all has failed: what is half done is removed, what is done is recorded, the rest is as before. END: that was all. */
 static int clean_up(poplin_fetch *fetch, poplin_fetch_event *event) {
     if (fetch->begun) {
         fetch->begun = false;
         return poplin_fetch_ask_of(fetch, event, POPLIN_FETCH_ABANDON, fetch->item);
     }
+    poplin_fetch_note_untouched(fetch);
     return poplin_fetch_write_down(fetch, event);
 }
 
@@ -331,6 +333,14 @@ static void fail_for(poplin_fetch *fetch, int status, const poplin_error *error)
     (void)poplin_fetch_fail(fetch, &told);
 }
 
+/* Any of them may not be in its place. */
+static void note_unsettled(poplin_fetch *fetch, const poplin_error *error) {
+    for (size_t index = 0; index < fetch->delivered_count; index++) {
+        poplin_item *item = &fetch->items[fetch->delivered[index]];
+        (void)poplin_fetch_note_error(fetch, item, POPLIN_RESULT_FAILED, error);
+    }
+}
+
 int poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *error) {
     const bool good = status == POPLIN_OK;
     if (!fetch->asked || (good && fetch->question == POPLIN_FETCH_CONNECT && fetch->link == NULL) ||
@@ -346,6 +356,10 @@ int poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *err
         (void)poplin_fetch_note_error(fetch, fetch->item, POPLIN_RESULT_FAILED, error);
         return POPLIN_OK;
     case POPLIN_FETCH_SETTLE:
+        if (!good)
+            note_unsettled(fetch, error);
+        poplin_fetch_written_down(fetch, status);
+        break;
     case POPLIN_FETCH_RECORD:
         poplin_fetch_written_down(fetch, status);
         break;

@@ -24,6 +24,17 @@ enum poplin_plan {
     POPLIN_PLAN_DELETE   /* it was delivered, or rejected: only its deletion is left */
 };
 
+/* A record as it was recalled. */
+typedef struct poplin_row {
+    size_t key, key_size;
+    uint32_t copy;
+    enum poplin_step step;
+    uint64_t octets;
+    int64_t first_seen, changed, gone;
+    bool listed;  /* one of this session's messages is it */
+    bool amended; /* it is to be written as it is here now */
+} poplin_row;
+
 /* One message of the listing. */
 typedef struct poplin_item {
     uint32_t number;
@@ -32,7 +43,8 @@ typedef struct poplin_item {
     size_t uid, uid_size; /* as the server told it, in the fetch's octets; size 0: none */
     size_t key, key_size; /* as it is recorded */
     int64_t first_seen;
-    int64_t tried;       /* when it was last begun; 0: never, or it does not matter. What was not goes first */
+    poplin_row *row;     /* what is on record of it until it is taken; NULL: nothing */
+    int64_t tried;       /* when it was last begun in vain; 0: never. What was not goes first */
     poplin_error *error; /* why it failed, or was not deleted; NULL */
     enum poplin_step step;
     enum poplin_plan plan;
@@ -42,16 +54,6 @@ typedef struct poplin_item {
     bool aside;    /* an earlier session of this fetch has dealt with it */
     bool deleted;  /* DELE was answered with +OK, and then that the session's QUIT was */
 } poplin_item;
-
-/* A record as it was recalled. */
-typedef struct poplin_row {
-    size_t key, key_size;
-    uint32_t copy;
-    enum poplin_step step;
-    uint64_t octets;
-    int64_t first_seen, changed, gone;
-    bool listed; /* one of this session's messages is it */
-} poplin_row;
 
 enum poplin_fetch_phase {
     POPLIN_PHASE_CONNECT,
@@ -91,7 +93,9 @@ struct poplin_fetch {
     size_t item_count, item_capacity;
     size_t *order; /* the indexes of the items that are taken, in that order */
     size_t order_count;
-    size_t *doomed; /* the indexes of those whose deletion is due, DELE being sent for the first doomed_sent */
+    size_t order_ended; /* of these have come, or will not; the next is on its way, if it was asked for */
+    bool order_taken;   /* all of the order is on record as TAKEN */
+    size_t *doomed;     /* the indexes of those whose deletion is due, DELE being sent for the first doomed_sent */
     size_t doomed_count, doomed_sent;
     size_t *delivered; /* the indexes of those that wait to be settled and recorded */
     size_t delivered_count;
@@ -111,12 +115,13 @@ struct poplin_fetch {
     bool planned;       /* the first session's listing has said: */
     uint32_t most;      /* ... messages to take in all sessions */
     uint32_t taken;     /* in all sessions */
+    int64_t tried;      /* the time of what is begun in this session: later than that of any earlier try */
+    bool retries;       /* what was tried before is not put off any more */
 
     poplin_item *item; /* that is being transferred, or asked about */
     bool begun;        /* its destination has been opened */
     bool dropped;      /* its delivery failed: the rest goes nowhere */
-    bool settled;      /* what is in delivered is safe, its record is next */
-    bool noted;        /* ... and in the batch */
+    bool settled;      /* what is in delivered is safe, and its record in the batch */
     bool recording;    /* the transfer waits until the batch is written down */
     uint64_t settled_at;
     uint64_t octets_left; /* to come, as far as the sizes listed can be believed */
@@ -172,8 +177,14 @@ int poplin_fetch_key_by_number(poplin_fetch *fetch);
 /* Decides, and adds to the batch what is known from the listing alone. OK, NOMEM, TEMPORARY. */
 int poplin_fetch_make_plan(poplin_fetch *fetch);
 
-/* Whether the time to keep a message is over. */
-bool poplin_fetch_is_over(const poplin_fetch *fetch, int64_t first_seen);
+/* Now, or, where the clock says less, just after that time. */
+int64_t poplin_fetch_later_than(const poplin_fetch *fetch, int64_t seconds);
+
+/* Whether a message may be deleted on the word of the record. */
+bool poplin_fetch_vouches(const poplin_row *row);
+
+/* Whether the time to keep a message is over, so that it is deleted as soon as it is delivered. */
+bool poplin_fetch_is_due(const poplin_fetch *fetch, const poplin_item *item);
 
 /* This fetch does not try the item again. OK or NOMEM. */
 int poplin_fetch_set_aside(poplin_fetch *fetch, const poplin_item *item);
@@ -210,6 +221,15 @@ int poplin_fetch_note_step(poplin_fetch *fetch, poplin_item *item, enum poplin_s
 
 /* Adds a row with another step or time. OK or NOMEM. */
 int poplin_fetch_note_row(poplin_fetch *fetch, const poplin_row *row);
+
+/* Adds all of the order as TAKEN. OK or NOMEM. */
+int poplin_fetch_note_taken(poplin_fetch *fetch);
+
+/*
+ * Adds, of those in the order whose turn never came, what was on record before; once, where the order is on record. Not where
+ * that was another's: rather twice than never.
+ */
+void poplin_fetch_note_untouched(poplin_fetch *fetch);
 
 /* Asks for SETTLE and RECORD of what is there to be recorded: OK with an event; END: there is nothing. */
 int poplin_fetch_write_down(poplin_fetch *fetch, poplin_fetch_event *event);

@@ -130,7 +130,8 @@ int poplin_fetch_list(poplin_fetch *fetch) {
     }
     if (status != POPLIN_OK)
         return status;
-    fetch->progress.listed = (uint32_t)fetch->item_count;
+    if (!fetch->planned)
+        fetch->progress.listed = (uint32_t)fetch->item_count;
     return POPLIN_END;
 }
 

@@ -148,16 +148,55 @@ static bool was_delivered(const poplin_row *row) {
     return row->step == POPLIN_STEP_DELIVERED || row->step == POPLIN_STEP_DELETED;
 }
 
-bool poplin_fetch_is_over(const poplin_fetch *fetch, int64_t first_seen) {
+bool poplin_fetch_vouches(const poplin_row *row) {
+    return was_delivered(row) || row->step == POPLIN_STEP_REJECTED;
+}
+
+static bool is_over(const poplin_fetch *fetch, int64_t first_seen) {
     const uint64_t keep = fetch->config.keep;
     const int64_t now = poplin_fetch_now(fetch);
     return keep != POPLIN_KEEP_FOREVER && (keep == 0 || (now > first_seen && (uint64_t)(now - first_seen) >= keep));
 }
 
-/* When a message was first seen that has a record of another's: later than that one, so that a file's name tells them apart. */
-static int64_t later_than(const poplin_fetch *fetch, const poplin_row *row) {
+bool poplin_fetch_is_due(const poplin_fetch *fetch, const poplin_item *item) {
+    return item->plan == POPLIN_PLAN_TAKE && is_over(fetch, item->first_seen);
+}
+
+int64_t poplin_fetch_later_than(const poplin_fetch *fetch, int64_t seconds) {
     const int64_t now = poplin_fetch_now(fetch);
-    return now > row->first_seen ? now : row->first_seen + 1;
+    if (now > seconds)
+        return now;
+    return is_time(seconds + 1) ? seconds + 1 : seconds;
+}
+
+/* When a message was first seen that has a record of another's: later than that one, so that a file's name tells them apart. */
+static int64_t seen_later(const poplin_fetch *fetch, const poplin_row *row) {
+    return poplin_fetch_later_than(fetch, row->first_seen);
+}
+
+/* One that earlier fetches have delivered: before this fetch's first session, whose listing is looked at now. */
+static void count_known(poplin_fetch *fetch) {
+    fetch->progress.known += !fetch->planned;
+}
+
+/* The record is of a message that is listed again. */
+static void amend_return(poplin_row *row) {
+    row->amended = row->amended || row->gone != 0;
+    row->gone = 0;
+}
+
+/*
+ * The record is another's by its size, and the message is to be taken, whether this session comes to that or not: so that is what
+ * it says from now on, else the next fetch might know less than this one, and leave the message, or delete it undelivered.
+ */
+static void amend_for(poplin_row *row, const poplin_item *item) {
+    if (!poplin_fetch_vouches(row) || row->octets == item->octets)
+        return;
+    row->step = POPLIN_STEP_TAKEN;
+    row->octets = item->octets;
+    row->first_seen = item->first_seen;
+    row->gone = 0;
+    row->amended = true;
 }
 
 /* It is to be taken, as far as its size permits. */
@@ -166,13 +205,18 @@ static void want(poplin_fetch *fetch, poplin_item *item, int64_t first_seen, boo
     item->first_seen = first_seen;
     item->resumed = resumed;
     item->plan = POPLIN_PLAN_TAKE;
+    if (item->row != NULL)
+        amend_for(item->row, item);
     if (most == 0 || item->octets == POPLIN_OCTETS_UNKNOWN || item->octets <= most)
         return;
     item->plan = fetch->config.large_headers ? POPLIN_PLAN_HEADERS : POPLIN_PLAN_LEAVE;
-    if (item->plan == POPLIN_PLAN_HEADERS && item->step == POPLIN_STEP_HEADERS)
-        item->plan = POPLIN_PLAN_LEAVE;
-    else if (item->plan == POPLIN_PLAN_LEAVE)
+    if (item->plan == POPLIN_PLAN_LEAVE) {
         item->result = POPLIN_RESULT_TOO_LARGE;
+    } else if (item->step == POPLIN_STEP_HEADERS) {
+        item->plan = POPLIN_PLAN_LEAVE;
+        amend_return(item->row);
+        count_known(fetch);
+    }
 }
 
 static void delete (poplin_fetch *fetch, poplin_item *item, enum poplin_result result) {
@@ -185,22 +229,24 @@ static void delete (poplin_fetch *fetch, poplin_item *item, enum poplin_result r
 static void pair(poplin_fetch *fetch, poplin_item *item, poplin_row *row, int64_t first_seen) {
     const bool resized = row->octets != POPLIN_OCTETS_UNKNOWN && item->octets != row->octets;
     const bool same = !resized && row->gone == 0;
-    const bool over = poplin_fetch_is_over(fetch, first_seen);
+    const bool over = is_over(fetch, first_seen);
     row->listed = true;
+    item->row = row;
     item->copy = row->copy;
     item->step = row->step;
     item->first_seen = row->first_seen;
-    if (row->step == POPLIN_STEP_TAKEN && fetch->config.limit != 0)
-        item->tried = row->changed; /* what fails each time does not keep the others from being taken */
+    item->tried = row->step == POPLIN_STEP_TAKEN ? row->changed : 0;
     if (row->step == POPLIN_STEP_REJECTED && !resized) {
+        amend_return(row);
         delete (fetch, item, POPLIN_RESULT_REJECTED);
     } else if (!was_delivered(row)) {
-        want(fetch, item, same ? row->first_seen : later_than(fetch, row), same && row->step == POPLIN_STEP_TAKEN);
+        want(fetch, item, same ? row->first_seen : seen_later(fetch, row), same && row->step == POPLIN_STEP_TAKEN);
     } else if (resized && (over || row->gone != 0 || row->step == POPLIN_STEP_DELETED)) {
         /* another message may have the unique-id now (T-UID-5) */
-        want(fetch, item, later_than(fetch, row), false);
+        want(fetch, item, seen_later(fetch, row), false);
     } else {
-        fetch->progress.known++;
+        amend_return(row);
+        count_known(fetch);
         if (over)
             delete (fetch, item, POPLIN_RESULT_EXPIRED);
     }
@@ -253,8 +299,9 @@ static void want_all(const group *given) {
             continue;
         poplin_item *item = &fetch->items[given->items[row->copy]];
         row->listed = true; /* this record is written over */
+        item->row = row;
         item->tried = is_live(row) ? row->changed : 0;
-        item->first_seen = later_than(fetch, row);
+        item->first_seen = seen_later(fetch, row);
         if (row->step == POPLIN_STEP_HEADERS && row->octets == item->octets)
             item->step = row->step;
     }
@@ -323,13 +370,11 @@ static int note_absence(poplin_fetch *fetch, poplin_row row) {
 static int note_rows(poplin_fetch *fetch) {
     int status = POPLIN_OK;
     for (size_t index = 0; index < fetch->row_count && status == POPLIN_OK; index++) {
-        poplin_row *row = &fetch->rows[index];
-        if (!row->listed) {
+        const poplin_row *row = &fetch->rows[index];
+        if (!row->listed)
             status = note_absence(fetch, *row);
-        } else if (row->gone != 0 && is_live(row)) { /* it is back */
-            row->gone = 0;
+        else if (row->amended)
             status = poplin_fetch_note_row(fetch, row);
-        }
     }
     return status;
 }
@@ -384,7 +429,6 @@ int poplin_fetch_make_plan(poplin_fetch *fetch) {
     size_t *sorted = fetch->order; /* for as long as there is no order */
     for (size_t index = 0; index < fetch->item_count; index++)
         sorted[index] = index;
-    fetch->progress.known = 0;
     if (fetch->item_count > 0)
         qsort_r(sorted, fetch->item_count, sizeof *sorted, by_key, fetch);
     if (fetch->row_count > 0)

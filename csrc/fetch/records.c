@@ -23,7 +23,7 @@ static int add(poplin_fetch *fetch, const poplin_seen_record *record) {
 }
 
 int poplin_fetch_note_step(poplin_fetch *fetch, poplin_item *item, enum poplin_step step) {
-    const int64_t now = poplin_fetch_now(fetch);
+    const int64_t now = step == POPLIN_STEP_TAKEN ? fetch->tried : poplin_fetch_now(fetch);
     const poplin_seen_record record = {
         .uid = poplin_fetch_octets(fetch, item->key, item->key_size),
         .copy = item->copy,
@@ -50,6 +50,31 @@ int poplin_fetch_note_row(poplin_fetch *fetch, const poplin_row *row) {
     return add(fetch, &record);
 }
 
+int poplin_fetch_note_taken(poplin_fetch *fetch) {
+    int status = POPLIN_OK;
+    for (size_t place = 0; place < fetch->order_count && status == POPLIN_OK; place++)
+        status = poplin_fetch_note_step(fetch, &fetch->items[fetch->order[place]], POPLIN_STEP_TAKEN);
+    return status;
+}
+
+/*
+ * Replies come in the order of the commands: where the line drops, it is the first message without its end that the server
+ * stumbles over, whether it has begun to send it or not. Those behind it have nothing to do with that. Where there is no memory
+ * for one they stay as taken, as they do where there is no time.
+ */
+void poplin_fetch_note_untouched(poplin_fetch *fetch) {
+    int status = POPLIN_OK;
+    size_t place = fetch->sent > fetch->order_ended ? fetch->order_ended + 1 : fetch->order_ended;
+    for (; fetch->order_taken && place < fetch->order_count && status == POPLIN_OK; place++) {
+        poplin_item *item = &fetch->items[fetch->order[place]];
+        if (item->row == NULL)
+            status = poplin_fetch_note_step(fetch, item, POPLIN_STEP_NONE);
+        else if (!poplin_fetch_vouches(item->row))
+            status = poplin_fetch_note_row(fetch, item->row);
+    }
+    fetch->order_taken = false;
+}
+
 void poplin_fetch_note_delivered(poplin_fetch *fetch, poplin_item *item) {
     fetch->delivered[fetch->delivered_count++] = (size_t)(item - fetch->items);
 }
@@ -59,18 +84,8 @@ static enum poplin_step step_of(const poplin_item *item) {
 }
 
 int poplin_fetch_write_down(poplin_fetch *fetch, poplin_fetch_event *event) {
-    int status = POPLIN_OK;
     if (fetch->delivered_count > 0 && !fetch->settled)
         return poplin_fetch_ask(fetch, event, POPLIN_FETCH_SETTLE);
-    if (fetch->settled && !fetch->noted) {
-        for (size_t index = 0; index < fetch->delivered_count && status == POPLIN_OK; index++) {
-            poplin_item *item = &fetch->items[fetch->delivered[index]];
-            status = poplin_fetch_note_step(fetch, item, step_of(item));
-        }
-        fetch->noted = true;
-    }
-    if (status != POPLIN_OK)
-        return status;
     if (fetch->batch.count == 0)
         return POPLIN_END;
     event->records = fetch->batch.records;
@@ -78,24 +93,40 @@ int poplin_fetch_write_down(poplin_fetch *fetch, poplin_fetch_event *event) {
     return poplin_fetch_ask(fetch, event, POPLIN_FETCH_RECORD);
 }
 
+/* What was delivered is safe: its record is next. */
+static void settle(poplin_fetch *fetch) {
+    int status = POPLIN_OK;
+    for (size_t index = 0; index < fetch->delivered_count && status == POPLIN_OK; index++) {
+        poplin_item *item = &fetch->items[fetch->delivered[index]];
+        status = poplin_fetch_note_step(fetch, item, step_of(item));
+    }
+    fetch->settled = true;
+    fetch->settled_at = poplin_fetch_clock();
+    if (status != POPLIN_OK)
+        (void)poplin_fetch_fail_because(fetch, status, "fetch", poplin_status_text(status));
+}
+
 /* What is on record as delivered may be deleted on the server, where it is time. */
 static void doom(poplin_fetch *fetch) {
     for (size_t index = 0; index < fetch->delivered_count; index++) {
         const poplin_item *item = &fetch->items[fetch->delivered[index]];
-        if (item->plan == POPLIN_PLAN_TAKE && poplin_fetch_is_over(fetch, item->first_seen))
+        if (poplin_fetch_is_due(fetch, item))
             fetch->doomed[fetch->doomed_count++] = fetch->delivered[index];
     }
 }
 
 void poplin_fetch_written_down(poplin_fetch *fetch, int status) {
-    if (status == POPLIN_OK && fetch->question == POPLIN_FETCH_SETTLE) {
-        fetch->settled = true;
-        fetch->settled_at = poplin_fetch_clock();
+    const bool settling = fetch->question == POPLIN_FETCH_SETTLE;
+    if (settling && status == POPLIN_OK) {
+        settle(fetch);
         return;
     }
     if (status == POPLIN_OK)
         doom(fetch);
-    fetch->batch.count = 0;
+    if (!settling) {
+        fetch->batch.count = 0;
+        fetch->order_taken = fetch->order_taken && status == POPLIN_OK; /* else nothing more is asked of the store */
+    }
     fetch->delivered_count = 0;
-    fetch->settled = fetch->noted = false;
+    fetch->settled = false;
 }

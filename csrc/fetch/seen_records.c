@@ -1,6 +1,6 @@
 /*
- * fetch/seen_records.c - the seen store's records: read, written, marked, forgotten. What comes from the file is checked as
- * what a peer sends: another program may have written it.
+ * fetch/seen_records.c - the seen store's records: read, written, marked, forgotten; and accounts claimed. What comes from the
+ * file is checked as what a peer sends: another program may have written it.
  */
 #include <string.h>
 
@@ -9,6 +9,7 @@
 
 static const char READING[] = "reading the seen store";
 static const char WRITING[] = "writing the seen store";
+static const char CLAIMING[] = "claiming the account";
 
 /* ---- what can be on record ---- */
 
@@ -321,4 +322,14 @@ int poplin_seen_forget(poplin_seen *seen, const char *account, const poplin_slic
         *forgotten = (uint64_t)sqlite3_changes(seen->database);
     poplin_seen_release(prepared);
     return status;
+}
+
+/* ---- claiming ---- */
+
+int poplin_seen_claim(const poplin_seen *seen, const char *account, poplin_claim **claim, poplin_error *error) {
+    int status = check_account(seen, account, CLAIMING, error);
+    if (status != POPLIN_OK)
+        return status;
+    return poplin_claim_take(sqlite3_db_filename(seen->database, "main"), account, claim,
+                             error); /* wherever one is now */
 }

@@ -12,17 +12,6 @@ enum { AHEAD = 256 };
 /* Deliveries are settled and recorded at the latest after so many milliseconds, where the line leaves the time. */
 enum { SETTLE_MS = 1000 };
 
-/* What is about to be delivered is on record before it is: a fetch that finds it half done looks for it first. */
-static int note_taken(poplin_fetch *fetch) {
-    int status = POPLIN_OK;
-    for (size_t place = 0; place < fetch->order_count && status == POPLIN_OK; place++) {
-        poplin_item *item = &fetch->items[fetch->order[place]];
-        status = poplin_fetch_note_step(fetch, item, POPLIN_STEP_TAKEN);
-    }
-    fetch->settled_at = poplin_fetch_clock();
-    return status;
-}
-
 static int ask_ahead(poplin_fetch *fetch) {
     int status = POPLIN_OK;
     while (status == POPLIN_OK && fetch->in_flight < AHEAD && fetch->doomed_sent < fetch->doomed_count)
@@ -45,6 +34,7 @@ static void count_octets(poplin_fetch *fetch, uint64_t octets) {
 }
 
 static void count_message(poplin_fetch *fetch) {
+    fetch->order_ended++;
     fetch->progress.messages_done++;
     fetch->octets_left -= fetch->item_left;
     fetch->item_left = 0;
@@ -128,7 +118,7 @@ static int take(poplin_fetch *fetch, poplin_item *item, const poplin_client_even
 /* ---- the phase ---- */
 
 static bool is_time_to_settle(const poplin_fetch *fetch) {
-    if (fetch->settled || fetch->delivered_count >= fetch->config.settle_every)
+    if (fetch->delivered_count >= fetch->config.settle_every)
         return true;
     return fetch->delivered_count > 0 && !fetch->begun && poplin_fetch_clock() - fetch->settled_at >= SETTLE_MS;
 }
@@ -148,9 +138,8 @@ static int pull(poplin_fetch *fetch, poplin_fetch_event *event) {
 static int pretend(poplin_fetch *fetch) {
     for (size_t place = 0; place < fetch->order_count; place++) {
         poplin_item *item = &fetch->items[fetch->order[place]];
-        const bool whole = item->plan == POPLIN_PLAN_TAKE;
-        item->result = whole ? POPLIN_RESULT_DELIVERED : POPLIN_RESULT_HEADERS;
-        item->deleted = whole && poplin_fetch_is_over(fetch, item->first_seen);
+        item->result = item->plan == POPLIN_PLAN_TAKE ? POPLIN_RESULT_DELIVERED : POPLIN_RESULT_HEADERS;
+        item->deleted = poplin_fetch_is_due(fetch, item);
     }
     fetch->doomed_count = 0;
     return POPLIN_END;
@@ -160,9 +149,10 @@ int poplin_fetch_transfer(poplin_fetch *fetch, poplin_fetch_event *event) {
     if (fetch->config.dry_run)
         return pretend(fetch);
     int status = POPLIN_OK;
-    if (!fetch->begun_phase) {
+    if (!fetch->begun_phase) { /* a fetch that finds it half done looks for it first */
         fetch->begun_phase = true;
-        status = note_taken(fetch);
+        status = poplin_fetch_note_taken(fetch);
+        fetch->settled_at = poplin_fetch_clock();
         fetch->recording = true;
     }
     while (status == POPLIN_OK || status == POPLIN_WAITING) {
@@ -172,6 +162,7 @@ int poplin_fetch_transfer(poplin_fetch *fetch, poplin_fetch_event *event) {
             if (status != POPLIN_END)
                 return status;
             fetch->recording = false;
+            fetch->order_taken = true;
         }
         status = pull(fetch, event);
         if (status == POPLIN_OK || status == POPLIN_NEED_INPUT)

@@ -1,15 +1,14 @@
 /*
  * header/charsets.c - from the charsets that mail names to UTF-8, by iconv(3); UTF-8 itself is checked here.
  *
- * The name of a charset comes from whoever wrote the message, and may make iconv load a module: so it is a plain name and no
- * path, and a header opens few of them, each once.
+ * Only names that charset_names.c knows get to iconv, which may load a module for each: a header opens few of them, each
+ * once.
  */
 #include "header/charsets.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "wire/grammar.h"
 #include "wire/utf8.h"
 
 enum { CHARACTER_MAX = 16 }; /* octets of one character with its shifts, in any charset */
@@ -18,91 +17,30 @@ static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
 /* ---- names ---- */
 
-/* Read as UTF-8: that, what is part of it, and what says that nothing is known. */
-static const char *const as_utf8[] = {"utf-8", "utf8", "us-ascii", "ascii", "unknown-8bit"};
-
-/* What iconv takes for the memory of a program: no charset of mail. */
-static const char *const internal[] = {"internal", "wchar_t", "char"};
-
-static bool stands_in(const char *name, const char *const *list, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (poplin_slice_equal_nocase(poplin_slice_of(name), list[i]))
-            return true;
-    return false;
-}
-
-/* A slash would begin iconv's own options, or a path. */
-static bool is_name(poplin_slice name) {
-    for (size_t i = 0; i < name.size; i++) {
-        char c = name.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-
-        if (!letter && (i == 0 || c == '\0' || strchr("0123456789-_.:+()", c) == NULL))
-            return false;
-    }
-    return name.size > 0;
-}
-
-/* What iconv knows by another name, and what mailers call by the name of its beginnings. */
-static const struct {
-    const char *name, *known;
-} aliases[] = {
-    {"iso-8859-6-i", "ISO-8859-6"}, /* RFC 1556: the text is in logical order, as Unicode is */
-    {"iso-8859-6-e", "ISO-8859-6"},
-    {"iso-8859-8-i", "ISO-8859-8"},
-    {"iso-8859-8-e", "ISO-8859-8"},
-    {"unicode-1-1-utf-7", "UTF-7"},
-    {"x-mac-roman", "MACINTOSH"},
-    {"gb2312", "GBK"},
-    {"euc-kr", "CP949"},
-    {"ks_c_5601-1987", "CP949"},
-};
-
-static const char *iconv_name(const char *name) {
-    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
-        if (poplin_slice_equal_nocase(poplin_slice_of(name), aliases[i].name))
-            return aliases[i].known;
-    return name;
-}
-
-/* What converts from this charset; -1 with errno where nothing does. */
-static iconv_t open_conversion(const char *name) {
-    if (!stands_in(name, internal, sizeof internal / sizeof *internal))
-        return iconv_open("UTF-8", iconv_name(name));
-    errno = EINVAL;
-    return (iconv_t)-1;
-}
-
-/* A name from before it was registered, x-gbk, may be known without what says so. */
-static int open_charset(poplin_charset *charset) {
-    const char *name = charset->name;
-
-    charset->utf8 = stands_in(name, as_utf8, sizeof as_utf8 / sizeof *as_utf8);
-    charset->known = charset->utf8;
+/* A conversion that this system does not have is remembered too: it is asked for once. */
+static int open_charset(poplin_charset *charset, const char *name) {
+    *charset = (poplin_charset){.name = name, .utf8 = *name == '\0', .known = true};
     if (charset->utf8)
         return POPLIN_OK;
-    charset->conversion = open_conversion(name);
-    if (charset->conversion == (iconv_t)-1 && errno == EINVAL && (name[0] | 0x20) == 'x' && name[1] == '-' &&
-        name[2] != '\0') /* which would be the locale's own */
-        charset->conversion = open_conversion(name + 2);
+    charset->conversion = iconv_open("UTF-8", name);
     charset->known = charset->conversion != (iconv_t)-1;
     return !charset->known && errno == ENOMEM ? POPLIN_ERR_NOMEM : POPLIN_OK;
 }
 
 int poplin_charsets_find(poplin_charsets *charsets, poplin_slice name, poplin_charset **charset) {
+    const char *known = poplin_charset_known(name);
     *charset = NULL;
+    if (known == NULL)
+        return POPLIN_OK;
     for (size_t i = 0; i < charsets->count; i++)
-        if (poplin_slice_equal_nocase(name, charsets->list[i].name)) {
+        if (charsets->list[i].name == known) {
             *charset = charsets->list[i].known ? &charsets->list[i] : NULL;
             return POPLIN_OK;
         }
-    if (charsets->count == POPLIN_HEADER_CHARSETS || name.size >= sizeof charsets->list[0].name || !is_name(name))
+    if (charsets->count == POPLIN_HEADER_CHARSETS)
         return POPLIN_OK;
     poplin_charset *made = &charsets->list[charsets->count];
-
-    *made = (poplin_charset){.known = false};
-    memcpy(made->name, name.data, name.size);
-    int status = open_charset(made);
+    int status = open_charset(made, known);
 
     if (status == POPLIN_OK)
         charsets->count++;

@@ -12,9 +12,9 @@
 
 /* A charset that a header has named. */
 typedef struct poplin_charset {
-    char name[41];
-    bool known;
-    bool utf8; /* or what is read as such: no iconv is needed */
+    const char *name; /* as iconv has it: of what poplin_charset_known answers */
+    bool known;       /* this system converts it */
+    bool utf8;        /* or what is read as such: no iconv is needed */
     iconv_t conversion;
 } poplin_charset;
 
@@ -23,6 +23,12 @@ typedef struct poplin_charsets {
     poplin_charset list[POPLIN_HEADER_CHARSETS];
     size_t count;
 } poplin_charsets;
+
+/*
+ * What iconv(3) calls the charset of this name; "": it is read as UTF-8 is; NULL: none that mail is written in. Static: one
+ * pointer for all names of a charset.
+ */
+const char *poplin_charset_known(poplin_slice name);
 
 /* *charset is what has this name; NULL: unknown, or one too many. OK or NOMEM. */
 int poplin_charsets_find(poplin_charsets *charsets, poplin_slice name, poplin_charset **charset);

@@ -14,6 +14,7 @@
 #include <poplin/loop.h>
 #include <poplin/maildir.h>
 #include <poplin/memory.h>
+#include <poplin/places.h>
 #include <poplin/questions.h>
 #include <poplin/scram.h>
 #include <poplin/seen.h>

@@ -95,6 +95,7 @@ static void ask_maildrop(poplin_connection *connection, const poplin_session_eve
     if (!event->read_only && poplin_connection_is_early(connection, event->user, event->question))
         return;
     connection->mechanism = event->mechanism;
+    connection->read_only = event->read_only;
     connection->login_delay = server->logins.delay;
     int status = claim(connection, event->user, event->read_only);
     if (status == POPLIN_OK) {

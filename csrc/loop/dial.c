@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "loop/deadline.h"
+#include "loop/descriptors.h"
 #include "loop/resolve.h"
 #include "loop/watch.h"
 
@@ -163,7 +164,8 @@ static int add_attempt(poplin_dial *dial, const poplin_address *address, int des
 /* Tries the next address. OK: connected at once; NEED_INPUT: it is on its way; IO: it failed and was noted. */
 static int try_next(poplin_dial *dial, int *connected) {
     const poplin_address *address = &dial->addresses[dial->tried];
-    int descriptor = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int descriptor =
+        poplin_descriptor_above(socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     int error = 0;
     if (descriptor < 0 || connect(descriptor, (const struct sockaddr *)&address->storage, address->size) != 0)
         error = errno;

@@ -56,5 +56,6 @@ bool poplin_connection_is_early(poplin_connection *connection, poplin_slice user
 void poplin_connection_note_login(poplin_connection *connection) {
     poplin_server *server = connection->server;
     poplin_slice user = {connection->user, connection->user_size};
-    poplin_logins_note(&server->logins, user, connection->login_delay, poplin_loop_now(server->loop));
+    if (!connection->read_only)
+        poplin_logins_note(&server->logins, user, connection->login_delay, poplin_loop_now(server->loop));
 }

@@ -321,7 +321,11 @@ static void wait_on(poplin_link *link) {
     bool awaited = !link->opened || link->quit || poplin_client_outstanding(link->client) > 0;
     if (!awaited)
         return;
-    if (link->stage == POPLIN_LINK_TALKING && (!link->reply.set || link->transport.octets != link->heard)) {
+    bool heard_more = link->transport.octets != link->heard;
+    if (link->stage == POPLIN_LINK_TALKING && (!link->reply.set || heard_more)) {
+        /* Between commands that go one by one, the next one acknowledges the reply. */
+        if (heard_more && (link->reply.set || poplin_client_outstanding(link->client) > 1))
+            poplin_transport_acknowledge(&link->transport, link->transport.octets - link->heard);
         link->heard = link->transport.octets;
         poplin_deadline_set(&link->reply, link->config.reply_ms);
     }

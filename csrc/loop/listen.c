@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "loop/descriptors.h"
+
 #define BACKLOG 4096 /* the kernel cuts it to what it allows */
 
 static int fail(poplin_error *error, int status, const char *address, const char *reason) {
@@ -30,7 +32,8 @@ static void set_option(int descriptor, int level, int option, int value) {
 }
 
 static int bind_and_listen(poplin_listener *listener, const struct sockaddr *address, socklen_t size) {
-    listener->descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    listener->descriptor =
+        poplin_descriptor_above(socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (listener->descriptor < 0)
         return -1;
     if (address->sa_family != AF_UNIX)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "loop/deadline.h"
+#include "loop/descriptors.h"
 #include "loop/trace.h"
 
 enum { LARGE_BUFFER = 256 << 10, SMALL_BUFFER = 64 << 10, KEPT_OCTETS = 1 << 20 };
@@ -47,6 +48,20 @@ static void woken(uv_async_t *wake) {
     (void)wake;
 }
 
+/* libuv opens all its descriptors here. */
+static int init_uv(poplin_loop *loop) {
+    poplin_held held;
+    if (poplin_descriptors_hold(&held) != POPLIN_OK)
+        return POPLIN_ERR_IO;
+    bool ready = uv_loop_init(&loop->uv) == 0;
+    if (ready && uv_async_init(&loop->uv, &loop->wake, woken) != 0) {
+        (void)uv_loop_close(&loop->uv);
+        ready = false;
+    }
+    poplin_descriptors_release(&held);
+    return ready ? POPLIN_OK : POPLIN_ERR_IO;
+}
+
 int poplin_loop_new(poplin_loop **made) {
     poplin_loop *loop = calloc(1, sizeof *loop);
     *made = NULL;
@@ -59,14 +74,10 @@ int poplin_loop_new(poplin_loop **made) {
     loop->large.size = LARGE_BUFFER;
     loop->small.size = SMALL_BUFFER;
     loop->small.secret = true;
-    if (uv_loop_init(&loop->uv) != 0) {
+    int status = init_uv(loop);
+    if (status != POPLIN_OK) {
         free(loop);
-        return POPLIN_ERR_IO;
-    }
-    if (uv_async_init(&loop->uv, &loop->wake, woken) != 0) {
-        (void)uv_loop_close(&loop->uv);
-        free(loop);
-        return POPLIN_ERR_IO;
+        return status;
     }
     (void)pthread_mutex_init(&loop->lock, NULL);
     *made = loop;

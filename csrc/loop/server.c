@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop/descriptors.h"
 #include "loop/serving.h"
 
 /* Connections taken in one pass, so that a crowd at the door does not keep those inside waiting. */
@@ -79,7 +80,8 @@ static bool is_exhaustion(int error) {
 /* Any other failure is the connection's own: it was gone before it was accepted. */
 static void accept_some(poplin_server *server) {
     for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
-        int descriptor = accept4(poplin_watch_descriptor(server->watch), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int descriptor = poplin_descriptor_above(
+            accept4(poplin_watch_descriptor(server->watch), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (descriptor < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
         if (descriptor < 0 && is_exhaustion(errno)) {

@@ -56,7 +56,7 @@ struct poplin_server {
     poplin_logins logins;
     poplin_connection *connections;
     size_t connection_count;
-    size_t sessions; /* connections whose session has not ended */
+    _Atomic size_t sessions; /* connections whose session has not ended; other threads may look */
 };
 
 /* One owner less; the last one frees the memory. */
@@ -189,6 +189,7 @@ struct poplin_connection {
     char *user; /* who logs in or has logged in */
     size_t user_size;
     const char *mechanism; /* by which. Static */
+    bool read_only;        /* anybody may come so: that keeps nobody out */
     uint64_t login_delay;  /* the user's, in milliseconds */
     poplin_lock_held *lock;
     poplin_lock_place place_in_queue; /* while it waits for the lock */

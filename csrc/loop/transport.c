@@ -17,7 +17,7 @@
 #include "loop/listen.h"
 #include "wire/buffer.h"
 
-enum { ENCRYPT_OCTETS = 64 << 10, DISCARD_OCTETS = 16 << 10, DISCARD_ROUNDS = 16 };
+enum { ENCRYPT_OCTETS = 64 << 10, DISCARD_OCTETS = 16 << 10, DISCARD_ROUNDS = 16, ACKNOWLEDGED_OCTETS = 16 << 10 };
 
 /* ---- buffers ---- */
 
@@ -259,6 +259,16 @@ void poplin_transport_consume(poplin_transport *transport, size_t size) {
         tidy(transport, received);
     else
         used_up(transport);
+}
+
+void poplin_transport_acknowledge(poplin_transport *transport, uint64_t size) {
+#ifdef TCP_QUICKACK /* of a stream of octets each second segment is acknowledged at once anyway */
+    int on = 1;
+    if (transport->watch && size < ACKNOWLEDGED_OCTETS)
+        (void)setsockopt(poplin_watch_descriptor(transport->watch), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+#else
+    (void)transport, (void)size;
+#endif
 }
 
 int poplin_transport_write(poplin_transport *transport, const void *data, size_t size, size_t *taken) {

@@ -77,6 +77,12 @@ int poplin_transport_peek(poplin_transport *transport, poplin_slice *octets);
 void poplin_transport_consume(poplin_transport *transport, size_t size);
 
 /*
+ * More is waited for behind the size octets that have just come: has the system acknowledge them now, if they are few. A
+ * peer that sends a reply in pieces, by Nagle's algorithm, holds the next one back until then, which may be 40 ms.
+ */
+void poplin_transport_acknowledge(poplin_transport *transport, uint64_t size);
+
+/*
  * Sends from size octets at data; *taken is how many need not be given again: they are sent, or encrypted and
  * waiting in the filter, or the peer is gone. Where *taken is less than size the socket is full, and the ready hook is
  * queued when it has room. With size 0 it only sends what waits in the filter. TLS, NOMEM.

@@ -18,6 +18,20 @@ static const char *behind_line_end(const char *from, const char *end, char befor
     return NULL;
 }
 
+/* What ends a line for this reader: the position behind it; NULL: none. */
+static const char *behind_line(const poplin_line_reader *reader, const char *from, const char *end, char before) {
+    if (!reader->impatient)
+        return behind_line_end(from, end, before);
+    const char *feed = memchr(from, '\n', (size_t)(end - from));
+    return feed != NULL ? feed + 1 : NULL;
+}
+
+/* The line in all that was taken: without the CRLF, but with an LF alone, which tells that it is no line. */
+static poplin_slice line_in(const char *data, size_t size) {
+    bool ended = size >= 2 && data[size - 2] == '\r';
+    return (poplin_slice){data, ended ? size - 2 : size};
+}
+
 bool poplin_line_is_clean(poplin_slice line) {
     return line.size == 0 || (memchr(line.data, '\0', line.size) == NULL &&
                               memchr(line.data, '\r', line.size) == NULL && memchr(line.data, '\n', line.size) == NULL);
@@ -45,7 +59,7 @@ int poplin_line_take(poplin_line_reader *reader, const char **cursor, const char
     char before = '\0';
     if (held.size > 0)
         before = held.data[held.size - 1];
-    const char *behind = behind_line_end(*cursor, end, before);
+    const char *behind = behind_line(reader, *cursor, end, before);
     size_t taken = (size_t)((behind != NULL ? behind : end) - *cursor);
     size_t size = held.size + taken;
     if (size > reader->limit || (size == reader->limit && behind == NULL)) {
@@ -54,7 +68,7 @@ int poplin_line_take(poplin_line_reader *reader, const char **cursor, const char
         return POPLIN_ERR_LIMIT;
     }
     if (behind != NULL && held.size == 0) {
-        *line = (poplin_slice){*cursor, size - 2};
+        *line = line_in(*cursor, size);
     } else {
         if (poplin_buffer_append(&reader->held, *cursor, taken) < 0)
             return POPLIN_ERR_NOMEM;
@@ -63,7 +77,7 @@ int poplin_line_take(poplin_line_reader *reader, const char **cursor, const char
             return POPLIN_NEED_INPUT;
         }
         reader->returned = true;
-        *line = (poplin_slice){poplin_buffer_slice(&reader->held).data, size - 2};
+        *line = line_in(poplin_buffer_slice(&reader->held).data, size);
     }
     *cursor = behind;
     return poplin_line_is_clean(*line) ? POPLIN_OK : POPLIN_ERR_PROTOCOL;

@@ -6,12 +6,13 @@
 
 #include "wire/buffer.h"
 
-/* All zero but for limit is a reader at the start of a line. */
+/* All zero but for limit and impatient is a reader at the start of a line. */
 typedef struct poplin_line_reader {
     poplin_buffer held; /* the beginning of a line that was cut */
     bool returned;      /* held was handed out as a line: it is cleared at the next call */
     bool skipping;      /* inside a line that was over the limit */
     bool skipped_cr;    /* and the last octet skipped was a CR */
+    bool impatient;     /* a bare LF is answered at once: what sends it may send no CRLF ever, and is waited for */
     size_t limit;       /* octets of a line, CRLF included; may be changed between lines */
 } poplin_line_reader;
 
@@ -20,7 +21,8 @@ typedef struct poplin_line_reader {
  * the lent octets or in the reader and lives until the next call. NEED_INPUT: the rest was held, *cursor is end.
  * ERR_LIMIT: the line is over the limit; the reader swallows what is left of it in the next calls, and answers
  * ERR_LIMIT once, as soon as the limit is passed. ERR_PROTOCOL: the line, complete, holds NUL, a bare CR or a bare LF
- * (POP-GEN-18); *line is the line all the same, and a bare LF does not end it. ERR_NOMEM.
+ * (POP-GEN-18); *line is the line all the same, and a bare LF does not end it. Only an impatient reader is done at a
+ * bare LF, which is then the last octet of *line. ERR_NOMEM.
  */
 int poplin_line_take(poplin_line_reader *reader, const char **cursor, const char *end, poplin_slice *line);
 

@@ -223,7 +223,7 @@ int poplin_url_parse(const char *text, size_t size, poplin_url *url, poplin_erro
     /* Before the @ is looked for: others read what stands behind the first / as a path, and the host before it. */
     if (find(rest, '/') != NULL || find(rest, '?') != NULL || find(rest, '#') != NULL)
         return refuse(error, "a POP3 URL ends behind host and port, without path, query and fragment; in a user name "
-                             "write / as %2F, ? as %3F, # as %23");
+                             "write / as %2F, ? as %3F, # as %23; a password is given as password=, not in the URL");
     const char *at = rest.size > 0 ? memrchr(rest.data, '@', rest.size) : NULL;
     if (at != NULL) {
         int status = read_user(split(&rest, at, 1), url, error);

@@ -1,8 +1,10 @@
 /*
- * fetch_maildir.c - fetches new mail into a Maildir, remembers what it took, and loses nothing when it is stopped.
+ * fetch_maildir.c - fetches new mail into one Maildir or several, remembers what it took, and loses nothing when it is stopped.
  *
  *     cc fetch_maildir.c -o fetch_maildir $(pkg-config --cflags --libs poplin)
- *     POPLIN_PASSWORD=... ./fetch_maildir pop3s://mail.example.org alice MAILDIR SEEN_FILE forever|none|DAYSd [CA_FILE]
+ *     POPLIN_PASSWORD=... ./fetch_maildir pop3s://mail.example.org alice SEEN_FILE forever|none|DAYSd MAILDIR...
+ *
+ * POPLIN_CA_FILE may name a file of certificates to trust, instead of the system's.
  */
 #include <poplin.h>
 
@@ -10,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MAILDIRS_MAX = 100 };
 
 static int complain(int status, const poplin_error *error) {
     char text[1024];
@@ -28,7 +32,7 @@ typedef struct mailbox {
 
 static int read_account(char **arguments, mailbox *account) {
     const char *password = getenv("POPLIN_PASSWORD");
-    const poplin_tls_trust trust = {.verify = true, .ca_file = arguments[6]};
+    const poplin_tls_trust trust = {.verify = true, .ca_file = getenv("POPLIN_CA_FILE")};
     poplin_error error = {0};
     int status = poplin_url_parse(arguments[1], strlen(arguments[1]), &account->url, &error);
     poplin_link_config_init(&account->config);
@@ -59,6 +63,14 @@ static void open_link(poplin_loop *loop, const mailbox *account, poplin_fetch *f
     poplin_fetch_answer(fetch, status, error != NULL || *link == NULL ? error : poplin_link_refusal(*link));
 }
 
+/* The message stands in each Maildir now, but for those that have failed with it: then it stays on the server. */
+static void deliver(const poplin_fetch_event *event, poplin_places *places, poplin_fetch *fetch) {
+    for (size_t i = 0; i < poplin_places_count(places); i++)
+        if (poplin_places_name(places, i) != NULL)
+            printf("%" PRIu32 " is %s\n", event->message->number, poplin_places_name(places, i));
+    poplin_places_answer(places, fetch, POPLIN_OK, NULL);
+}
+
 static void tell(const poplin_fetch_event *event) {
     printf("%" PRIu32 " %" PRIu64 " octets: %s%s\n", event->message->number, event->message->octets,
            poplin_result_name(event->result), event->deleted ? ", deleted" : "");
@@ -67,7 +79,7 @@ static void tell(const poplin_fetch_event *event) {
 }
 
 static int run(poplin_loop *loop, const mailbox *account, poplin_fetch *fetch, poplin_seen *seen,
-               poplin_delivery *delivery) {
+               poplin_places *places) {
     poplin_link *link = NULL;
     poplin_fetch_event event;
     int status;
@@ -78,8 +90,8 @@ static int run(poplin_loop *loop, const mailbox *account, poplin_fetch *fetch, p
             open_link(loop, account, fetch, &link);
         else if (event.kind == POPLIN_FETCH_RESULT)
             tell(&event);
-        else if (!poplin_seen_serve(seen, fetch, &event))
-            poplin_delivery_serve(delivery, fetch, &event);
+        else if (!poplin_seen_serve(seen, fetch, &event) && !poplin_places_serve(places, fetch, &event))
+            deliver(&event, places, fetch); /* nothing else is left: no filter was asked for */
     }
     if (status != POPLIN_END)
         complain(status, poplin_fetch_error(fetch));
@@ -101,26 +113,41 @@ static bool read_keep(const char *text, uint64_t *keep) {
     return true;
 }
 
+/* Opens the Maildirs; behind the last path is NULL. */
+static int open_places(char **paths, poplin_delivery **deliveries, poplin_places **places, poplin_error *error) {
+    int status = poplin_places_new(places);
+    for (size_t i = 0; status == POPLIN_OK && paths[i] != NULL; i++) {
+        status = poplin_delivery_open(paths[i], false, &deliveries[i], error);
+        if (status == POPLIN_OK)
+            status = poplin_places_add(*places, deliveries[i]);
+    }
+    return status;
+}
+
 int main(int count, char **arguments) {
     mailbox account = {0};
     poplin_loop *loop = NULL;
     poplin_seen *seen = NULL;
-    poplin_delivery *delivery = NULL;
+    poplin_claim *claim = NULL;
+    poplin_delivery *deliveries[MAILDIRS_MAX + 1] = {NULL};
+    poplin_places *places = NULL;
     poplin_fetch *fetch = NULL;
     poplin_fetch_config config;
     poplin_error error = {0};
     poplin_fetch_config_init(&config);
-    if (count < 6 || count > 7 || !read_keep(arguments[5], &config.keep)) {
-        fprintf(stderr, "usage: POPLIN_PASSWORD=... fetch_maildir URL USER MAILDIR SEEN_FILE KEEP [CA_FILE]\n");
+    if (count < 6 || count > 5 + MAILDIRS_MAX || !read_keep(arguments[4], &config.keep)) {
+        fprintf(stderr, "usage: POPLIN_PASSWORD=... fetch_maildir URL USER SEEN_FILE KEEP MAILDIR...\n");
         return 64;
     }
     int status = read_account(arguments, &account);
     if (status != POPLIN_OK)
         return 1;
     config.account = account.name;
-    status = poplin_delivery_open(arguments[3], false, &delivery, &error);
+    status = open_places(arguments + 5, deliveries, &places, &error);
     if (status == POPLIN_OK)
-        status = poplin_seen_open(arguments[4], &seen, &error);
+        status = poplin_seen_open(arguments[3], &seen, &error);
+    if (status == POPLIN_OK)
+        status = poplin_seen_claim(seen, account.name, &claim, &error);
     if (status == POPLIN_OK)
         status = poplin_fetch_new(&config, &fetch);
     if (status == POPLIN_OK)
@@ -128,10 +155,13 @@ int main(int count, char **arguments) {
     if (status != POPLIN_OK)
         complain(status, &error);
     else
-        status = run(loop, &account, fetch, seen, delivery);
+        status = run(loop, &account, fetch, seen, places);
     poplin_fetch_free(fetch);
+    poplin_claim_free(claim);
     poplin_seen_free(seen);
-    poplin_delivery_free(delivery);
+    poplin_places_free(places);
+    for (size_t i = 0; deliveries[i] != NULL; i++)
+        poplin_delivery_free(deliveries[i]);
     poplin_loop_free(loop);
     poplin_tls_credentials_free(account.config.credentials);
     return status == POPLIN_OK ? 0 : 1;

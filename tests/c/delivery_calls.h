@@ -20,11 +20,14 @@ static struct {
     const char *host;                  /* the name that the host says it has; NULL: none, for it fails */
     time_t ahead;                      /* how much later it is */
     bool still;                        /* the clock that people set stands */
-    size_t made, read, written, synced, synced_all, closed, renamed, linked, unlinked, scanned;
+    size_t made, looked, read, written, started, synced, synced_all, closed, renamed, linked, unlinked, scanned;
+    const char *last[64]; /* the calls, as far as there is room */
 } calls;
 
 /* Whether this is the call, and does not come to pass. */
 static bool fails(const char *call, bool can_be_broken_off) {
+    if (calls.armed && calls.count < COUNT_OF(calls.last))
+        calls.last[calls.count] = call;
     if (!calls.armed || ++calls.count != calls.at || (calls.how == BREAK_OFF && !can_be_broken_off))
         return false;
     calls.hit = call;
@@ -55,6 +58,11 @@ static void after(void) {
 WRAP(int, mkdirat, made, false, (int folder, const char *name, mode_t mode), (folder, name, mode))
 WRAP(int, unlinkat, unlinked, false, (int folder, const char *name, int flags), (folder, name, flags))
 WRAP(ssize_t, pread, read, true, (int file, void *room, size_t size, off_t place), (file, room, size, place))
+
+WRAP(int, fstatat, looked, false, (int folder, const char *name, struct stat *facts, int flags),
+     (folder, name, facts, flags))
+WRAP(int, sync_file_range, started, true, (int file, off64_t from, off64_t size, unsigned flags),
+     (file, from, size, flags))
 
 /* That it is asked for counts here, and disks are slow. */
 int __wrap_fsync(int file);

@@ -52,11 +52,11 @@ struct fetched {
 
     struct fetched_result results[FETCHED_MAX]; /* of the last run, as is all below */
     size_t result_count;
-    size_t events, connects, pieces, begun, settled;
+    size_t events, connects, recorded, pieces, begun, resumed, settled;
     poplin_fetch_progress progress;
     uint64_t delay_ms;
-    size_t stop_at; /* the event, or wait, at which the run is stopped; 0: none */
-    bool stopped;
+    size_t stop_at;                          /* the event, or wait, at which the run is stopped; 0: none */
+    size_t stop_begun;                       /* it is stopped behind so many BEGINs; 0: not for that */
     bool power;                              /* the power fails at the stop, instead of the process */
     enum poplin_fetch_event_kind fail_event; /* the event that is answered with IO, the nth; 0 as nth: none */
     size_t fail_nth;
@@ -278,6 +278,7 @@ static inline void fetched_note(struct fetched *fetched, const poplin_fetch_even
 /* Does what is asked for. */
 static inline void fetched_serve(struct fetched *fetched, poplin_fetch *fetch, const poplin_fetch_event *event) {
     int status = POPLIN_OK;
+    fetched->recorded += event->kind == POPLIN_FETCH_RECORD;
     if (fetched->fail_nth != 0 && event->kind == fetched->fail_event && --fetched->fail_nth == 0) {
         if (event->kind == POPLIN_FETCH_PIECE || event->kind == POPLIN_FETCH_DELIVER)
             fetched_abandon(fetched);
@@ -300,6 +301,7 @@ static inline void fetched_serve(struct fetched *fetched, poplin_fetch *fetch, c
         return;
     case POPLIN_FETCH_BEGIN:
         fetched->begun++;
+        fetched->resumed += event->message->resumed;
         fetched_begin(fetched, event->message);
         break;
     case POPLIN_FETCH_PIECE:
@@ -336,12 +338,12 @@ static inline int fetched_run(struct fetched *fetched) {
     poplin_fetch_event event;
     int status;
     fetched->events = fetched->connects = fetched->result_count = fetched->pieces = fetched->passed = 0;
-    fetched->begun = fetched->settled = 0;
-    fetched->stopped = false;
+    fetched->recorded = fetched->begun = fetched->resumed = fetched->settled = 0;
     assert_int_equal(poplin_fetch_new(&fetched->config, &fetch), POPLIN_OK);
     while ((status = poplin_fetch_next(fetch, &event)) == POPLIN_OK || status == POPLIN_NEED_INPUT) {
         fetched_measure(fetched, fetch);
-        if (++fetched->events == fetched->stop_at) {
+        if (++fetched->events == fetched->stop_at ||
+            (fetched->stop_begun != 0 && fetched->begun == fetched->stop_begun)) {
             status = POPLIN_INTERRUPTED;
             break;
         }
@@ -367,7 +369,7 @@ static inline int fetched_run(struct fetched *fetched) {
 }
 
 static inline void fetched_complete(struct fetched *fetched) {
-    fetched->stop_at = 0;
+    fetched->stop_at = fetched->stop_begun = 0;
     fetched->cut = false;
     int status = fetched_run(fetched);
     if (status != POPLIN_END)
@@ -404,10 +406,15 @@ static inline void fetched_expect_nothing_lost(struct fetched *fetched, size_t m
     poplin_memory_list_free(list);
 }
 
-static inline enum poplin_step fetched_step(struct fetched *fetched, size_t number) {
+/* What is on record of a message; of the step NONE where nothing is. */
+static inline poplin_seen_record fetched_record_of(struct fetched *fetched, size_t number) {
     const char *uid = fetched->kitted.ids[number - 1];
     const struct fetched_record *record = fetched_find(fetched, (poplin_slice){uid, strlen(uid)}, 0);
-    return record != NULL ? record->record.step : POPLIN_STEP_NONE;
+    return record != NULL ? record->record : (poplin_seen_record){.step = POPLIN_STEP_NONE};
+}
+
+static inline enum poplin_step fetched_step(struct fetched *fetched, size_t number) {
+    return fetched_record_of(fetched, number).step;
 }
 
 /* The server tells these unique-ids from now on, "1 a\r\n2 b\r\n". */

@@ -8,6 +8,7 @@
  *     DISK_ROOM=100000       writing to files fails with ENOSPC when so many octets have been written, as far as they fit
  *     MAIL_ROOM=100000       the same for write alone, by which mail is written, and SQLite writes nothing
  *     REFUSED=renameat2      this call fails with ENOSYS, as a file system may have it
+ *     LOCKS=none             locks of open files fail with EINVAL, as where a file system does not know them
  *     CALLS_TO=PATH          when the program ends in good order the file has how often each was called: "fsync 3"
  *
  * A killed process loses nothing that it has handed to the system, so that nothing needs to be flushed to a disk: fsync and
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +39,7 @@
     X(pwrite64) \
     X(renameat2) \
     X(send) \
+    X(sync_file_range) \
     X(unlink) \
     X(unlinkat) \
     X(write)
@@ -61,6 +64,7 @@ static int killed_call = -1; /* CALLS: any */
 static unsigned long killed_at;
 static bool killed_half;
 static int refused_call = -1;
+static bool lockless;
 
 /* ---- what is asked for ---- */
 
@@ -91,6 +95,7 @@ __attribute__((constructor)) static void begin(void) {
     room_is_for_mail = disk_text == NULL;
     if (refused_text != NULL)
         refused_call = call_of(refused_text);
+    lockless = getenv("LOCKS") != NULL;
 }
 
 __attribute__((destructor)) static void end(void) {
@@ -197,6 +202,10 @@ int fdatasync(int file) {
     BEHIND(CALL_fdatasync, 0);
 }
 
+int sync_file_range(int file, off64_t from, off64_t size, unsigned flags) {
+    BEHIND(CALL_sync_file_range, REAL(sync_file_range)(file, from, size, flags));
+}
+
 int ftruncate64(int file, off64_t size) {
     BEHIND(CALL_ftruncate64, REAL(ftruncate64)(file, size));
 }
@@ -219,4 +228,20 @@ int unlink(const char *path) {
 
 int unlinkat(int folder, const char *path, int flags) {
     BEHIND(CALL_unlinkat, REAL(unlinkat)(folder, path, flags));
+}
+
+/* Not counted. Whatever the last argument is, it fits a pointer. */
+int fcntl(int file, int command, ...) {
+    static _Atomic(void *) found;
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (lockless && command == F_OFD_SETLK) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (found == NULL)
+        found = dlsym(RTLD_NEXT, "fcntl");
+    return ((__typeof__(&fcntl))(void *)found)(file, command, argument);
 }

@@ -173,6 +173,36 @@ static void broken_status_lines_fail(void **state) {
     assert_all_fail(cases, COUNT_OF(cases), POPLIN_ERR_PROTOCOL);
 }
 
+/* holds: T-FRM-11 C, POP-GEN-18 C */
+static void nothing_is_waited_for_behind_a_bare_lf(void **state) {
+    (void)state;
+    const bad_reply cases[] = {
+        {{.verb = POPLIN_NOOP}, SLICE("+OK\n"), "NOOP", "CRLF"},
+        {{.verb = POPLIN_NOOP}, SLICE("-ERR no\n"), "NOOP", "CRLF"},
+        {{.verb = POPLIN_RETR, .number = 1}, SLICE("+OK\nSubject: hi\n\n.\n"), "RETR 1", "CRLF"},
+        {{.verb = POPLIN_LIST}, SLICE("+OK\r\n1 120\n"), "LIST", "CRLF"},
+        {{.verb = POPLIN_CAPA}, SLICE("+OK\r\nTOP\r\n.\n"), "CAPA", "CRLF"},
+    };
+    assert_all_fail(cases, COUNT_OF(cases), POPLIN_ERR_PROTOCOL);
+
+    const poplin_client_config config = protected_config();
+    conversation *talk = converse(&config);
+    says(talk, "+OK hello\n");
+    assert_failed(talk, POPLIN_ERR_PROTOCOL, "greeting", "CRLF");
+    hang_up(talk);
+
+    talk = transaction("");
+    ask(talk, (poplin_command){.verb = POPLIN_NOOP});
+    says(talk, "+OK\r");
+    says(talk, "\n");
+    assert_events(talk, "REPLY #7 NOOP OK\n");
+    ask(talk, (poplin_command){.verb = POPLIN_RETR, .number = 1});
+    says(talk, "+OK\r\na\n.\nb\n");
+    says(talk, "\r\n.\r\n");
+    assert_events(talk, "REPLY #7 RETR 1 OK ...\nBODY a\\n.\\nb\\n\\r\\n\nEND 8\n");
+    hang_up(talk);
+}
+
 /* holds: T-FRM-12 C */
 static void unasked_octets_fail_at_once(void **state) {
     (void)state;
@@ -654,6 +684,7 @@ int main(void) {
         cmocka_unit_test(codes_count_only_where_announced),
         cmocka_unit_test(numbers_out_of_form_or_of_another_message_fail),
         cmocka_unit_test(broken_status_lines_fail),
+        cmocka_unit_test(nothing_is_waited_for_behind_a_bare_lf),
         cmocka_unit_test(unasked_octets_fail_at_once),
         cmocka_unit_test(nothing_is_sent_after_a_failure),
         cmocka_unit_test(listings_are_handed_out_line_by_line),

@@ -63,6 +63,7 @@ static void what_is_another_message_has_another_name(void **state) {
         assert_int_equal(poplin_delivery_begin(delivery, others[i].account, &message, NULL), POPLIN_OK);
         assert_int_equal(poplin_delivery_end(delivery, NULL, NULL), POPLIN_OK);
     }
+    settle(mail, delivery);
     expect_counts(mail, 0, COUNT_OF(others), 0);
     poplin_delivery_free(delivery);
 }
@@ -245,7 +246,7 @@ static void what_a_server_adds_makes_no_other_message(void **state) {
 
 /* With a mark at each place around the octets that are read at once. */
 static void what_a_server_adds_is_found_anywhere(void **state) {
-    enum { READ = 32 * 1024, SIZE = 3 * READ };
+    enum { READ = 8 * 1024, SIZE = 3 * READ };
     static const char mark[] = "X-UIDL: 1234\n", end[] = "\nS: e\n\nbody\n";
     static char plain[SIZE], marked[SIZE];
     for (size_t at = READ - 30; at < READ + 4; at++) {
@@ -350,6 +351,8 @@ static void deliver_shared(struct mail *mail, int start) {
         snprintf(uid, sizeof uid, "%d", i);
         status = try_to_deliver(delivery, letter(uid, FIRST_SEEN, false), slice_of(uid), NULL, NULL);
     }
+    if (status == POPLIN_OK)
+        status = poplin_delivery_settle(delivery, NULL);
     _exit(status == POPLIN_OK ? 0 : 2);
 }
 

@@ -19,8 +19,8 @@ static void where_files_cannot_be_moved_so_they_are_linked(void **state) {
     assert_int_equal(calls.unlinked, 2);
     expect_counts(mail, 0, 2, 0);
     calls.no_link = true;
-    assert_int_equal(try_to_deliver(delivery, letter("3", FIRST_SEEN, false), SLICE("three"), NULL, &mail->error),
-                     POPLIN_ERR_IO);
+    deliver_one_more(mail, delivery, letter("3", FIRST_SEEN, false), "three");
+    assert_int_equal(poplin_delivery_settle(delivery, &mail->error), POPLIN_ERR_IO);
     assert_non_null(strstr(mail->error.reason, "can neither link a file nor rename it without replacing another"));
     expect_counts(mail, 0, 2, 0);
     poplin_delivery_free(delivery);
@@ -94,7 +94,7 @@ static void the_hosts_name_cannot_lead_elsewhere(void **state) {
 
 /* ---- what it costs ---- */
 
-static void a_small_message_costs_five_calls(void **state) {
+static void a_small_message_costs_six_calls(void **state) {
     struct mail *mail = *state;
     poplin_delivery *delivery = delivery_to(mail, false);
     (void)deliver(mail, delivery, letter("1", FIRST_SEEN, false), "looks");
@@ -104,8 +104,11 @@ static void a_small_message_costs_five_calls(void **state) {
     for (int i = 0; i < 1000; i++)
         assert_int_equal(poplin_delivery_write(delivery, SLICE("a line\r\n"), NULL), POPLIN_OK);
     assert_int_equal(poplin_delivery_end(delivery, NULL, NULL), POPLIN_OK);
-    assert_int_equal(calls.count, 5);
-    assert_true(calls.made == 1 && calls.written == 1 && calls.synced == 1 && calls.closed == 1 && calls.renamed == 1);
+    assert_int_equal(calls.count, 3);
+    assert_true(calls.made == 1 && calls.written == 1 && calls.looked == 1);
+    settle(mail, delivery);
+    assert_int_equal(calls.count, 7); /* one is the folder's */
+    assert_true(calls.synced == 2 && calls.closed == 1 && calls.renamed == 1);
     poplin_delivery_free(delivery);
 }
 
@@ -119,8 +122,9 @@ static void the_folders_are_read_once(void **state) {
     calls.armed = true;
     for (int i = 0; i < 200; i++) {
         snprintf(uid, sizeof uid, "%d", i);
-        (void)deliver(mail, delivery, letter(uid, FIRST_SEEN, i % 2 == 0), "text");
+        deliver_one_more(mail, delivery, letter(uid, FIRST_SEEN, i % 2 == 0), "text");
     }
+    settle(mail, delivery);
     calls.armed = false;
     assert_int_equal(calls.scanned, 2);
     expect_counts(mail, 0, 200, 0);
@@ -132,12 +136,12 @@ static void settling_flushes_what_has_changed(void **state) {
     struct mail *mail = *state;
     char path[320], to[360];
     poplin_delivery *delivery = delivery_to(mail, false);
-    (void)deliver(mail, delivery, letter("1", FIRST_SEEN, false), "text");
+    deliver_one_more(mail, delivery, letter("1", FIRST_SEEN, false), "text");
     calls.armed = true;
-    assert_int_equal(poplin_delivery_settle(delivery, NULL), POPLIN_OK);
-    assert_int_equal(calls.synced, 1);
-    assert_int_equal(poplin_delivery_settle(delivery, NULL), POPLIN_OK);
-    assert_int_equal(calls.synced, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(poplin_delivery_settle(delivery, NULL), POPLIN_OK);
+        assert_int_equal(calls.synced, 2); /* the file and the folder */
+    }
     calls.armed = false;
     (void)count_files(mail, "new", path);
     snprintf(to, sizeof to, "cur%s:2,S", path + strlen("new"));
@@ -146,7 +150,7 @@ static void settling_flushes_what_has_changed(void **state) {
     delivery = delivery_to(mail, false);
     calls.armed = true;
     calls.synced = 0;
-    (void)deliver(mail, delivery, letter("1", FIRST_SEEN, true), "text");
+    deliver_one_more(mail, delivery, letter("1", FIRST_SEEN, true), "text");
     assert_int_equal(calls.synced, 1); /* the file */
     assert_int_equal(poplin_delivery_settle(delivery, NULL), POPLIN_OK);
     assert_int_equal(calls.synced, 3);
@@ -249,79 +253,17 @@ static void where_a_folder_cannot_be_read_all_is_flushed(void **state) {
     assert_int_equal(calls.synced, 1);
 }
 
-/* ---- the engine's events ---- */
-
-static struct {
-    size_t count;
-    int status;
-    char reason[320];
-} answered;
-
-int __wrap_poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *error);
-int __wrap_poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *error) {
-    assert_null(fetch);
-    answered.count++;
-    answered.status = status;
-    copy_text(answered.reason, sizeof answered.reason, error->reason);
-    return POPLIN_OK;
-}
-
-/* Serves an event of a message; it is answered so often, the last time so. */
-static void expect_answer(poplin_delivery *delivery, enum poplin_fetch_event_kind kind, size_t answers, int status) {
-    poplin_fetch_event event = {.kind = kind, .account = "a", .text = SLICE("text")};
-    event.message = letter("1", FIRST_SEEN, false);
-    answered.count = 0;
-    assert_true(poplin_delivery_serve(delivery, NULL, &event));
-    assert_int_equal(answered.count, answers);
-    if (answers > 0)
-        assert_int_equal(answered.status, status);
-}
-
-static void events_of_a_delivery_are_served(void **state) {
-    struct mail *mail = *state;
-    poplin_delivery *delivery = delivery_to(mail, false);
-    expect_answer(delivery, POPLIN_FETCH_BEGIN, 1, POPLIN_OK);
-    expect_answer(delivery, POPLIN_FETCH_PIECE, 1, POPLIN_OK);
-    expect_counts(mail, 1, 0, 0);
-    expect_answer(delivery, POPLIN_FETCH_ABANDON, 0, POPLIN_OK);
-    expect_counts(mail, 0, 0, 0);
-    expect_answer(delivery, POPLIN_FETCH_BEGIN, 1, POPLIN_OK);
-    expect_answer(delivery, POPLIN_FETCH_PIECE, 1, POPLIN_OK);
-    expect_answer(delivery, POPLIN_FETCH_PIECE, 1, POPLIN_OK);
-    expect_answer(delivery, POPLIN_FETCH_DELIVER, 1, POPLIN_OK);
-    expect_one(mail, SLICE("texttext"));
-    calls.armed = true;
-    expect_answer(delivery, POPLIN_FETCH_SETTLE, 1, POPLIN_OK);
-    assert_int_equal(calls.synced, 1);
-    expect_answer(delivery, POPLIN_FETCH_DELIVER, 1, POPLIN_ERR_STATE);
-    assert_string_equal(answered.reason, "no message is begun");
-    poplin_delivery_free(delivery);
-}
-
-static void events_of_others_are_not_served(void **state) {
-    static const enum poplin_fetch_event_kind others[] = {
-        POPLIN_FETCH_CONNECT, POPLIN_FETCH_RECALL, POPLIN_FETCH_RECORD, POPLIN_FETCH_FILTER, POPLIN_FETCH_RESULT};
-    poplin_delivery *delivery = delivery_to(*state, false);
-    answered.count = 0;
-    for (size_t i = 0; i < COUNT_OF(others); i++)
-        assert_false(poplin_delivery_serve(delivery, NULL, &(poplin_fetch_event){.kind = others[i]}));
-    assert_int_equal(answered.count, 0);
-    poplin_delivery_free(delivery);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         CALLS_TEST(where_files_cannot_be_moved_so_they_are_linked),
         CALLS_TEST(a_link_in_tmp_is_not_followed),
         CALLS_TEST(the_hosts_name_cannot_lead_elsewhere),
-        CALLS_TEST(a_small_message_costs_five_calls),
+        CALLS_TEST(a_small_message_costs_six_calls),
         CALLS_TEST(the_folders_are_read_once),
         CALLS_TEST(settling_flushes_what_has_changed),
         CALLS_TEST(a_delivery_of_more_than_a_day_is_given_up),
         CALLS_TEST(a_file_that_cannot_be_read_is_not_the_message),
         CALLS_TEST(folders_that_cannot_be_read_are_told),
-        CALLS_TEST(events_of_a_delivery_are_served),
-        CALLS_TEST(events_of_others_are_not_served),
         CALLS_TEST(folders_that_are_made_are_flushed),
         CALLS_TEST(where_a_folder_cannot_be_read_all_is_flushed),
     };

@@ -77,6 +77,21 @@ static void test_commit_every(void **state) {
     fetched_expect_once(fetched, 5);
     assert_int_equal(served_count(fetched->served), 0);
     assert_int_equal(fetched->result_count, 5);
+    assert_int_equal(fetched->progress.listed, 5);
+}
+
+/* What the sessions before have delivered is no news of an earlier fetch. */
+static void test_commit_every_and_what_is_known(void **state) {
+    struct fetched *fetched = *state;
+    start(fetched, 5);
+    fetched->config.limit = 1;
+    fetched_complete(fetched);
+    fetched->config.limit = 0;
+    fetched->config.commit_every = 2;
+    fetched_complete(fetched);
+    assert_int_equal(fetched->connects, 2);
+    assert_int_equal(fetched->progress.listed, 5);
+    assert_int_equal(fetched->progress.known, 1);
 }
 
 static void test_dry_run(void **state) {
@@ -146,6 +161,7 @@ static void test_too_large(void **state) {
     assert_false(fetched->results[0].deleted);
     fetched_complete(fetched);
     assert_int_equal(fetched->result_count, 0);
+    assert_int_equal(fetched->progress.known, 2);
     assert_int_equal(served_count(fetched->served), 2);
     fetched->config.max_octets = 0;
     fetched_complete(fetched);
@@ -191,6 +207,22 @@ static void test_failed_record_ends_the_fetch(void **state) {
     fetched_complete(fetched);
     fetched_expect_once(fetched, 4);
     assert_int_equal(served_count(fetched->served), 0);
+}
+
+/* holds: T-DLV-3 C */
+static void test_what_cannot_be_settled_is_not_told_as_delivered(void **state) {
+    struct fetched *fetched = *state;
+    start(fetched, 4);
+    fetched->config.settle_every = 2;
+    fetched->fail_event = POPLIN_FETCH_SETTLE;
+    fetched->fail_nth = 2;
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_IO);
+    assert_int_equal(fetched->result_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(fetched->results[i].result, i < 2 ? POPLIN_RESULT_DELIVERED : POPLIN_RESULT_FAILED);
+    fetched->fail_nth = 0;
+    fetched_complete(fetched);
+    fetched_expect_once(fetched, 4);
 }
 
 static void test_refused_deletion_is_told_and_tried_again(void **state) {
@@ -253,12 +285,14 @@ int main(void) {
         FETCHED_TEST(test_keep_days),
         FETCHED_TEST(test_limit_and_newest_first),
         FETCHED_TEST(test_commit_every),
+        FETCHED_TEST(test_commit_every_and_what_is_known),
         FETCHED_TEST(test_dry_run),
         FETCHED_TEST(test_filter),
         FETCHED_TEST(test_filter_with_limits),
         FETCHED_TEST(test_too_large),
         FETCHED_TEST(test_failed_delivery_holds_back_its_message_only),
         FETCHED_TEST(test_failed_record_ends_the_fetch),
+        FETCHED_TEST(test_what_cannot_be_settled_is_not_told_as_delivered),
         FETCHED_TEST(test_refused_deletion_is_told_and_tried_again),
         FETCHED_TEST(test_refused_message_stays),
         FETCHED_TEST(test_without_uidl),

@@ -71,6 +71,50 @@ static void test_repeated_id_of_which_one_has_gone(void **state) {
     expect_each_once(fetched, ALL, 3);
 }
 
+/* A record that was to be written over, since nothing says whose it is, does not come back where the fetch ends before. */
+/* holds: T-UID-4 C */
+static void test_repeated_id_and_a_line_that_drops(void **state) {
+    static const char *const others[] = {C, B, LONG};
+    struct fetched *fetched = *state;
+    start(fetched, ALL, 1);
+    fetched_tell_ids(fetched, "1 same\\r\\n");
+    fetched_complete(fetched);
+    fetched_has(fetched, others, 3);
+    fetched_tell_ids(fetched, "1 other\\r\\n2 same\\r\\n3 same\\r\\n");
+    kitted_fault(&fetched->kitted, "RETR message=1 drop_before");
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    assert_int_equal(fetched->mail_count, 1);
+    fetched_has(fetched, others + 1, 1);
+    fetched_tell_ids(fetched, "1 same\\r\\n");
+    fetched_complete(fetched);
+    assert_int_equal(fetched_count_of(fetched, B), 1);
+}
+
+static enum poplin_choice reject_second(const poplin_fetch_message *message, poplin_slice header) {
+    (void)header;
+    return message->number == 2 ? POPLIN_CHOICE_REJECT : POPLIN_CHOICE_SKIP;
+}
+
+/* ... nor does one that is another's by its size stay, where a fetch leaves the message for the next one. */
+/* holds: T-UID-4 C */
+static void test_repeated_id_of_which_one_is_left(void **state) {
+    static const char *const others[] = {LONG, B};
+    struct fetched *fetched = *state;
+    start(fetched, ALL, 1);
+    fetched_tell_ids(fetched, "1 same\\r\\n");
+    fetched_complete(fetched);
+    fetched_has(fetched, others, 2);
+    fetched_tell_ids(fetched, "1 same\\r\\n2 same\\r\\n");
+    fetched->config.filter = true;
+    fetched->filter = reject_second;
+    fetched_complete(fetched);
+    assert_int_equal(served_count(fetched->served), 1);
+    fetched_tell_ids(fetched, "1 same\\r\\n");
+    fetched->config.filter = false;
+    fetched_complete(fetched);
+    assert_int_equal(fetched_count_of(fetched, LONG), 1);
+}
+
 static void test_header_of_a_large_message_is_delivered_once(void **state) {
     struct fetched *fetched = *state;
     start(fetched, ALL, 2);
@@ -143,6 +187,27 @@ static void test_id_used_again_after_an_unanswered_quit(void **state) {
     fetched_complete(fetched);
     assert_int_equal(fetched_count_of(fetched, LONG), 1);
     assert_int_equal(served_count(fetched->served), 1);
+}
+
+/* A fetch that sees that it is another message, and does not come to it, has the next one know that, too. */
+/* holds: T-UID-5 C */
+static void test_id_used_again_and_a_limit(void **state) {
+    static const char *const other[] = {LONG, B};
+    struct fetched *fetched = *state;
+    start(fetched, ALL, 1);
+    fetched_tell_ids(fetched, "1 same\\r\\n");
+    fetched_complete(fetched);
+    fetched_has(fetched, ALL, 0);
+    poplin_testkit_reset(fetched->kitted.kit);
+    fetched_complete(fetched);
+    fetched_has(fetched, other, 2);
+    fetched_tell_ids(fetched, "1 same\\r\\n2 new\\r\\n");
+    fetched->config.limit = 1;
+    fetched->config.newest_first = true;
+    fetched_complete(fetched);
+    assert_int_equal(fetched_count_of(fetched, LONG), 0);
+    fetched_complete(fetched);
+    expect_each_once(fetched, other, 2);
 }
 
 /* holds: T-UID-5 C */
@@ -283,10 +348,13 @@ int main(void) {
         FETCHED_TEST(test_repeated_id_over_several_sessions),
         FETCHED_TEST(test_repeated_id_and_a_limit),
         FETCHED_TEST(test_repeated_id_of_which_one_has_gone),
+        FETCHED_TEST(test_repeated_id_and_a_line_that_drops),
+        FETCHED_TEST(test_repeated_id_of_which_one_is_left),
         FETCHED_TEST(test_header_of_a_large_message_is_delivered_once),
         FETCHED_TEST(test_header_of_a_large_message_that_was_away),
         FETCHED_TEST(test_id_used_again_within_a_second),
         FETCHED_TEST(test_id_used_again_after_an_unanswered_quit),
+        FETCHED_TEST(test_id_used_again_and_a_limit),
         FETCHED_TEST(test_ids_that_change_in_each_session),
         FETCHED_TEST(test_numbers_say_nothing_to_the_next_session),
         FETCHED_TEST(test_numbers_and_commits),

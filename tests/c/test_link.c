@@ -2,6 +2,7 @@
  * test_link.c - one client connection opens: greeting, login, what is refused before and after it.
  */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "linked.h"
 
@@ -44,6 +45,94 @@ static void an_idle_link_holds_no_buffer_and_misses_nothing(void **state) {
     poplin_call_free(call);
     linked_expect_failure(linked, POPLIN_ERR_PROTOCOL, "");
 }
+
+/* ---- acknowledgements, which a server waits for that sends a reply in pieces ---- */
+
+#ifdef TCP_QUICKACK
+/* Link and peer get the ends of a connection of TCP. */
+static void use_tcp(struct linked *linked) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    peer_close(&linked->peer);
+    close(linked->config.descriptor);
+    linked->config.descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(linked->config.descriptor, (struct sockaddr *)&address, size), 0);
+    linked->peer.descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(linked->peer.descriptor >= 0);
+    close(listener);
+}
+
+static void allow_delay(const struct linked *linked) {
+    const int off = 0;
+    assert_int_equal(
+        setsockopt(poplin_watch_descriptor(linked->link->transport.watch), IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off),
+        0);
+}
+
+static bool is_acknowledged_at_once(const struct linked *linked) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    assert_int_equal(
+        getsockopt(poplin_watch_descriptor(linked->link->transport.watch), IPPROTO_TCP, TCP_QUICKACK, &value, &size),
+        0);
+    return value != 0;
+}
+
+/* The link asks again after more octets have come, of a reply that is not complete. */
+static void say_a_piece(struct linked *linked, const char *text) {
+    poplin_client_event event;
+    uint64_t before = linked->link->transport.octets;
+
+    assert_int_equal(poplin_link_next(linked->link, &event), POPLIN_NEED_INPUT);
+    peer_say(&linked->peer, text);
+    while (linked->link->transport.octets == before)
+        linked_wait(linked);
+    assert_int_equal(poplin_link_next(linked->link, &event), POPLIN_NEED_INPUT);
+}
+
+static void a_piece_of_a_reply_is_acknowledged_at_once(void **state) {
+    struct linked *linked = *state;
+
+    use_tcp(linked);
+    linked_open(linked);
+    linked_submit(linked, POPLIN_NOOP, 0, 7);
+    peer_hear(&linked->peer, "NOOP\r\n");
+    allow_delay(linked);
+    say_a_piece(linked, "+OK ");
+    assert_true(is_acknowledged_at_once(linked));
+    peer_say(&linked->peer, "done\r\n");
+    (void)linked_expect(linked, POPLIN_CLIENT_REPLY);
+
+    linked_submit(linked, POPLIN_NOOP, 0, 8);
+    peer_hear(&linked->peer, "NOOP\r\n");
+    allow_delay(linked);
+    peer_say(&linked->peer, "+OK done\r\n");
+    (void)linked_expect(linked, POPLIN_CLIENT_REPLY);
+    assert_false(is_acknowledged_at_once(linked)); /* the next command does that */
+}
+
+/* A server that writes each reply by itself waits for that as well. */
+static void replies_to_commands_in_flight_are_acknowledged_at_once(void **state) {
+    struct linked *linked = *state;
+    poplin_client_event event;
+
+    use_tcp(linked);
+    linked_open(linked);
+    for (uint64_t tag = 1; tag <= 3; tag++)
+        linked_submit(linked, POPLIN_NOOP, 0, tag);
+    peer_hear(&linked->peer, "NOOP\r\nNOOP\r\nNOOP\r\n");
+    allow_delay(linked);
+    peer_say(&linked->peer, "+OK\r\n");
+    (void)linked_expect(linked, POPLIN_CLIENT_REPLY);
+    assert_int_equal(poplin_link_next(linked->link, &event), POPLIN_NEED_INPUT);
+    assert_true(is_acknowledged_at_once(linked));
+}
+#endif
 
 /* ---- what is refused ---- */
 
@@ -182,6 +271,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         LINKED_TEST(a_link_opens_and_answers_commands),
         LINKED_TEST(an_idle_link_holds_no_buffer_and_misses_nothing),
+#ifdef TCP_QUICKACK
+        LINKED_TEST(a_piece_of_a_reply_is_acknowledged_at_once),
+        LINKED_TEST(replies_to_commands_in_flight_are_acknowledged_at_once),
+#endif
         LINKED_TEST(a_refused_login_leaves_the_link_up),
         LINKED_TEST(a_strict_link_sends_no_password_in_clear),
         LINKED_TEST(a_login_that_cannot_be_sent_is_refused_before_anything_is),

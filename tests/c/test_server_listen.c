@@ -1,8 +1,13 @@
 /*
- * test_server_listen.c - where a server listens, that it tidies up behind it, and that a forked child leaves it alone.
+ * test_server_listen.c - where a server listens, that it tidies up behind it, that a forked child leaves it alone, and that it leaves
+ * the standard descriptors alone.
  */
+#include "child.h"
 #include "served.h"
 
+#include <poplin/link.h>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -127,6 +132,54 @@ static void test_a_forked_child_cannot_use_the_server(void **state) {
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* ---- descriptors 0 to 2 ---- */
+
+static bool none_is_open(void) {
+    bool none = true;
+    for (int i = 0; i <= STDERR_FILENO; i++)
+        none &= fcntl(i, F_GETFD) < 0;
+    return none;
+}
+
+static bool opens(poplin_loop *loop, poplin_link *link) {
+    while (poplin_link_opened(link) == POPLIN_NEED_INPUT)
+        if (poplin_loop_step(loop, -1) != POPLIN_OK)
+            return false;
+    return poplin_link_opened(link) == POPLIN_OK;
+}
+
+/* A loop, a server and a link come and go where the process has closed its standard descriptors. */
+static bool leaves_standard_descriptors_alone(struct served *served) {
+    poplin_loop *loop;
+    poplin_server *server;
+    poplin_link *link;
+    poplin_link_config config;
+    for (int i = 0; i <= STDERR_FILENO; i++)
+        (void)close(i);
+    if (poplin_loop_new(&loop) != POPLIN_OK || !none_is_open() ||
+        poplin_server_new(loop, &served->config, poplin_memory_backend(), served->memory, &server, NULL) != POPLIN_OK ||
+        poplin_server_start(server) != POPLIN_OK || !none_is_open())
+        return false;
+    poplin_link_config_init(&config);
+    config.host = "127.0.0.1";
+    config.port = poplin_server_port(server);
+    config.client.tls = POPLIN_TLS_NEVER;
+    if (poplin_link_open(loop, &config, NULL, &link) != POPLIN_OK || !opens(loop, link) || !none_is_open())
+        return false;
+    poplin_link_free(link);
+    poplin_server_free(server);
+    poplin_loop_free(loop);
+    return none_is_open();
+}
+
+static void test_standard_descriptors_that_are_closed_stay_free(void **state) {
+    struct served *served = *state;
+    pid_t child = fork();
+    if (child == 0)
+        report(leaves_standard_descriptors_alone(served));
+    expect_report(child);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_a_unix_socket_comes_and_goes_with_its_server),
@@ -134,6 +187,7 @@ int main(void) {
         SERVED_TEST(test_an_address_is_needed),
         SERVED_TEST(test_localhost_and_both_families),
         SERVED_TEST(test_a_forked_child_cannot_use_the_server),
+        SERVED_TEST(test_standard_descriptors_that_are_closed_stay_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

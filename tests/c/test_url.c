@@ -145,10 +145,14 @@ static void password_in_a_url_is_refused_and_not_repeated(void **state) {
     (void)state;
     poplin_url url;
     poplin_error error;
-    assert_int_equal(parse("pop3s://alice:hunter2@h", &url, &error), POPLIN_ERR_PROTOCOL);
-    assert_non_null(strstr(error.reason, "password="));
-    assert_null(strstr(error.reason, "hunter2"));
-    assert_string_equal(url.user, "");
+    static const char *const texts[] = {"pop3s://alice:hunter2@h", "pop3s://alice:hunter2/@h", "alice:hunter2?x@h",
+                                        "pop://alice:hunter2#@h:110"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        assert_int_equal(parse(texts[i], &url, &error), POPLIN_ERR_PROTOCOL);
+        assert_non_null(strstr(error.reason, "password="));
+        assert_null(strstr(error.reason, "hunter2"));
+        assert_string_equal(url.user, "");
+    }
 }
 
 static void assert_same(const poplin_url *a, const poplin_url *b) {

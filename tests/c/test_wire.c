@@ -83,9 +83,9 @@ static void read_lines(poplin_line_reader *reader, const char *data, size_t size
     free(copy);
 }
 
-/* Reads text in pieces of the given size, or cut once where piece is negative, and compares. */
-static void assert_lines(poplin_slice text, size_t limit, const size_t *cuts, size_t count, poplin_slice wanted) {
-    poplin_line_reader reader = {.limit = limit};
+/* Reads text cut at these places, and compares. */
+static void assert_lines(poplin_slice text, poplin_line_reader reader, const size_t *cuts, size_t count,
+                         poplin_slice wanted) {
     poplin_buffer seen = {0};
     size_t from = 0;
     for (size_t i = 0; i <= count; i++) {
@@ -98,14 +98,18 @@ static void assert_lines(poplin_slice text, size_t limit, const size_t *cuts, si
     poplin_buffer_free(&seen);
 }
 
-static void assert_lines_however_cut(poplin_slice text, size_t limit, poplin_slice wanted) {
+static void assert_read_however_cut(poplin_slice text, poplin_line_reader reader, poplin_slice wanted) {
     size_t every[128];
-    assert_lines(text, limit, NULL, 0, wanted);
+    assert_lines(text, reader, NULL, 0, wanted);
     for (size_t cut = 0; cut <= text.size; cut++)
-        assert_lines(text, limit, &cut, 1, wanted);
+        assert_lines(text, reader, &cut, 1, wanted);
     for (size_t i = 0; i < text.size; i++)
         every[i] = i + 1;
-    assert_lines(text, limit, every, text.size, wanted);
+    assert_lines(text, reader, every, text.size, wanted);
+}
+
+static void assert_lines_however_cut(poplin_slice text, size_t limit, poplin_slice wanted) {
+    assert_read_however_cut(text, (poplin_line_reader){.limit = limit}, wanted);
 }
 
 /* holds: T-FRM-5 C, POP-ML-5 C */
@@ -120,6 +124,18 @@ static void only_crlf_ends_a_line(void **state) {
     assert_lines_however_cut(SLICE("a\nb\r\nc\rd\r\n\ne\r\n\r\r\n"), 100, SLICE("P[a\nb]P[c\rd]P[\ne]P[\r]"));
     assert_lines_however_cut(SLICE("a\0b\r\nc\r\n"), 100, SLICE("P[a\0b][c]"));
     assert_lines_however_cut(SLICE("\n\r\nx\r\n"), 100, SLICE("P[\n][x]"));
+}
+
+/* holds: T-FRM-11 C */
+static void who_is_impatient_waits_for_no_crlf_behind_a_bare_lf(void **state) {
+    (void)state;
+    const poplin_line_reader reader = {.limit = 8, .impatient = true};
+    assert_read_however_cut(SLICE("a\r\n\r\nb\r\nrest"), reader, SLICE("[a][][b]"));
+    assert_read_however_cut(SLICE("a\n"), reader, SLICE("P[a\n]"));
+    assert_read_however_cut(SLICE("\n"), reader, SLICE("P[\n]"));
+    assert_read_however_cut(SLICE("a\nb\r\nc\rd\r\n\r\r\n"), reader, SLICE("P[a\n][b]P[c\rd]P[\r]"));
+    assert_read_however_cut(SLICE("1234567\n"), reader, SLICE("P[1234567\n]"));
+    assert_read_however_cut(SLICE("12345678\n\r\nok\r\n"), reader, SLICE("L[ok]"));
 }
 
 /* holds: T-FRM-1 C, POP-GEN-6 S, POP-GEN-12 C */
@@ -456,6 +472,7 @@ int main(void) {
         cmocka_unit_test(buffer_refuses_an_impossible_size),
         cmocka_unit_test(lines_are_the_same_however_cut),
         cmocka_unit_test(only_crlf_ends_a_line),
+        cmocka_unit_test(who_is_impatient_waits_for_no_crlf_behind_a_bare_lf),
         cmocka_unit_test(line_over_the_limit_is_swallowed_whole),
         cmocka_unit_test(numbers_are_plain_digits_in_range),
         cmocka_unit_test(words_compare_by_octets_or_by_letters),

@@ -1,8 +1,15 @@
 /*
  * poplin/delivery.h - delivery into a Maildir (maildir(5)): a message is there whole, once, and safe, or not at all.
  *
- * A message is written under a name of its own in tmp, every write checked, flushed to the disk (fsync), and only then moved (or
- * linked, where the file system cannot) into new, where no file is ever replaced. Its name is
+ *     begin, write..., end    a message is written under a name of its own in tmp, every write checked, and waits there
+ *     ... and so on           more messages
+ *     settle                  all that wait are flushed to the disk (fsync), then each is moved into new, then new is flushed
+ *
+ * A disk is told of many files at once, since that takes it little longer than one. Before it is flushed no file stands in new; and
+ * only what was settled may be forgotten elsewhere: what is stopped before, by a kill or a power failure, leaves of a message
+ * nothing but a file in tmp, or in new the message itself, which is found when it is delivered again.
+ *
+ * A file is moved (or linked, where the file system cannot) so that none is ever replaced. Its name is
  *
  *     SECONDS.HASH.HOST       1763800000.4f1d...(32 hexadecimal digits).mail
  *
@@ -30,11 +37,12 @@ typedef struct poplin_delivery poplin_delivery;
 /*
  * Opens the Maildir at path, and makes it, or what is missing of its three folders, with mode 0700. crlf: store line ends as they come,
  * else as LF. Files in tmp that nobody has touched for 36 hours and whose name is of a delivery of this kind are removed.
- * IO: it cannot be made or opened, or is no folder; NOMEM. *error (may be NULL) says which and why.
+ * It holds descriptors only from the first message on. IO: it cannot be made or opened, or is no folder; NOMEM. *error (may be
+ * NULL) says which and why.
  */
 POPLIN_API int poplin_delivery_open(const char *path, bool crlf, poplin_delivery **delivery, poplin_error *error);
 
-/* Abandons what was begun. NULL is allowed. */
+/* Removes what was begun, and what is not settled and stands in tmp still. NULL is allowed. */
 POPLIN_API void poplin_delivery_free(poplin_delivery *delivery);
 
 /*
@@ -49,21 +57,24 @@ POPLIN_API int poplin_delivery_begin(poplin_delivery *delivery, const char *acco
 POPLIN_API int poplin_delivery_write(poplin_delivery *delivery, poplin_slice octets, poplin_error *error);
 
 /*
- * That was all: it stands in new now, or where it was found, under the name (without flags; name may be NULL), which the next call
- * on delivery may free. IO: it does not, and is abandoned; LIMIT.
+ * That was all: it waits in tmp for poplin_delivery_settle, or was found. It has the name (without flags; name may be NULL), which the
+ * next call on delivery may free; but for the ~2 that it gets where another program puts other content under that name meanwhile.
+ * IO: it does not wait, and is abandoned; LIMIT.
+ *
+ * At most 64 wait, and fewer where the process has opened half of the files that it may: then those before it move into new now. That
+ * they could not is told by poplin_delivery_settle.
  */
 POPLIN_API int poplin_delivery_end(poplin_delivery *delivery, const char **name, poplin_error *error);
 
-/* Removes what was begun; peaceful where nothing is. */
+/* Removes what was begun; peaceful where nothing is. What waits is not touched. */
 POPLIN_API void poplin_delivery_abandon(poplin_delivery *delivery);
 
-/* What was delivered, or found, since the last time is safe from a power failure (fsync of the folder). IO. */
-POPLIN_API int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error);
-
 /*
- * Does what one of the engine's events asks for and answers it: BEGIN, PIECE, DELIVER, ABANDON, SETTLE. Returns whether the event was of these.
+ * Moves what waits into new. What was delivered, or found, since the last time is safe from a power failure now. IO: not all of it,
+ * and *error says why, of the first: deliver all again, so that those are found that stand there. A message that did not get
+ * there is removed, the others did.
  */
-POPLIN_API bool poplin_delivery_serve(poplin_delivery *delivery, poplin_fetch *fetch, const poplin_fetch_event *event);
+POPLIN_API int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error);
 
 #ifdef __cplusplus
 }

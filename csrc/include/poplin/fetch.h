@@ -11,17 +11,24 @@
  *         else
  *             ... poplin_fetch_error(fetch) says why; nothing is lost, and the next fetch goes on from there
  *
- * poplin_seen_serve (poplin/seen.h) does RECALL and RECORD with an SQLite file, poplin_delivery_serve (poplin/delivery.h)
- * BEGIN, PIECE, DELIVER, ABANDON and SETTLE with a Maildir.
+ * poplin_seen_serve (poplin/seen.h) does RECALL and RECORD with an SQLite file, poplin_places_serve (poplin/places.h)
+ * BEGIN, PIECE, DELIVER, ABANDON and SETTLE with Maildirs.
  *
  * The order in which things happen to a message, and what makes it safe to be stopped between any two of them:
  *
  *     RECORD taken       what follows may be found half done
- *     RETR; BEGIN, PIECE..., DELIVER    the message stands in its place
- *     SETTLE             ... also when the power fails
+ *     RETR; BEGIN, PIECE..., DELIVER    the message is complete
+ *     SETTLE             ... and stands in its place, also when the power fails
  *     RECORD delivered   it is not taken again; from here on it may be deleted
  *     DELE               rides along with the RETRs of the next messages
  *     RECORD deleted, QUIT, RECORD confirmed   where QUIT is not answered, the next listing tells
+ *
+ * Where a fetch fails, what was begun is abandoned, what was delivered is settled and recorded all the same, and what was recorded
+ * as taken, but its turn never came, gets back the record that it had, or none. So taken stays what failed, what may have been
+ * delivered when a fetch was killed or its store failed, and the message at which the session ended: the one on its way or,
+ * between two, the next one. Such messages wait until all others have had their turn, those first that were
+ * tried longest ago; and where a session has something to delete, it ends by QUIT, and they are tried in another
+ * one, unless the server wants more than a minute between two logins. So a message at which each session ends holds up no other.
  *
  * A message is known by the account, its unique-id, and, where the server lists one id for several messages, by which of these
  * it is (RFC 1939 section 7 allows that; T-UID-4). Nothing is deleted by a number whose unique-id was not listed in the
@@ -50,9 +57,9 @@ typedef struct poplin_fetch_config {
     /* Seconds that a message stays on the server, from when it was first seen; 0: it is deleted when it is delivered;
        POPLIN_KEEP_FOREVER, the default. */
     uint64_t keep;
-    /* Messages to take at most, those first that were not begun before; 0: all. */
+    /* Messages to take at most; 0: all. */
     uint32_t limit;
-    bool newest_first;   /* the highest numbers first */
+    bool newest_first;   /* the highest numbers first, among those that were not tried before */
     uint64_t max_octets; /* larger messages are left where they are; 0: none is too large */
     bool large_headers;  /* ... but their headers are delivered, once */
     bool filter;         /* ask FILTER for each message that is new */
@@ -98,7 +105,7 @@ typedef struct poplin_seen_record {
     enum poplin_step step;
     uint64_t octets;    /* as LIST told; POPLIN_OCTETS_UNKNOWN where it did not */
     int64_t first_seen; /* seconds since 1970; of two messages with this uid and copy, the later one's is later */
-    int64_t changed;    /* when the step was reached */
+    int64_t changed;    /* when the step was reached; TAKEN: later than at any earlier try, whatever the clock says */
     int64_t gone;       /* since when it has not been listed any more; 0: it was listed last time */
 } poplin_seen_record;
 
@@ -108,8 +115,10 @@ typedef struct poplin_fetch_message {
     poplin_slice unique_id; /* as the server told it; {NULL, 0}: it has none */
     uint64_t octets;        /* as LIST told */
     const poplin_seen_record *record;
-    /* An earlier fetch was stopped while it took this one, and may have delivered it: what stands under its name is it. Else a
-       unique-id that was there before may be another message's now. */
+    /* It is on record as taken: an earlier fetch was stopped while it took this one, or could not deliver it, and may have
+       delivered it; what stands under its name is it. This is so after a mere failure, too: one of several places may have it, a
+       function may have failed behind its work; and where nothing has it, there is nothing under its name that could be
+       mistaken for it. Else a unique-id that was there before may be another message's now. */
     bool resumed;
     bool headers_only;
 } poplin_fetch_message;
@@ -151,10 +160,10 @@ enum poplin_fetch_event_kind {
     POPLIN_FETCH_FILTER,  /* message; text: its header. Answer with poplin_fetch_choose, or a failure: it is left */
     POPLIN_FETCH_BEGIN,   /* message: its content follows. Answer */
     POPLIN_FETCH_PIECE,   /* message; text: the next octets, CRLF line ends. Answer */
-    POPLIN_FETCH_DELIVER, /* message: that was all, put it in its place. Answer */
+    POPLIN_FETCH_DELIVER, /* message: that was all, put it in its place, at the latest with SETTLE. Answer */
     POPLIN_FETCH_ABANDON, /* message: what was begun does not come to its end, remove it. No answer */
-    POPLIN_FETCH_SETTLE,  /* all that was delivered since the last SETTLE must survive a power failure. Answer */
-    POPLIN_FETCH_RESULT,  /* message, result, deleted, error: for a report. No answer */
+    POPLIN_FETCH_SETTLE, /* all that was delivered since the last is in its place, and survives a power failure. Answer */
+    POPLIN_FETCH_RESULT, /* message, result, deleted, error: for a report. No answer */
 };
 
 typedef struct poplin_fetch_event {
@@ -174,8 +183,8 @@ typedef struct poplin_fetch_event {
 typedef struct poplin_fetch_progress {
     uint32_t messages_done, messages_to_do; /* of those that are taken; to do includes done */
     uint64_t octets_done, octets_to_do;
-    uint32_t listed;  /* messages on the server when it was last asked */
-    uint32_t known;   /* of these, were delivered by earlier fetches */
+    uint32_t listed;  /* messages on the server when the fetch began */
+    uint32_t known;   /* of these, were delivered by earlier fetches; also those too large whose header was */
     uint32_t deleted; /* confirmed */
 } poplin_fetch_progress;
 
@@ -190,7 +199,7 @@ POPLIN_API void poplin_fetch_free(poplin_fetch *fetch);
 
 /*
  * The next event. NEED_INPUT: wait, and ask again. END: all is done. STATE: the last event was not answered. Any other
- * failure ends the fetch, once what was delivered is recorded; each later call answers the same.
+ * failure ends the fetch, once what was delivered is recorded, and what was not begun; each later call answers the same.
  */
 POPLIN_API int poplin_fetch_next(poplin_fetch *fetch, poplin_fetch_event *event);
 
@@ -217,6 +226,12 @@ POPLIN_API void poplin_fetch_settle_every(poplin_fetch *fetch, uint32_t messages
 POPLIN_API int poplin_fetch_wait(poplin_fetch *fetch, int milliseconds);
 
 POPLIN_API void poplin_fetch_progress_now(const poplin_fetch *fetch, poplin_fetch_progress *progress);
+
+/*
+ * For a host that tells how far the fetch is: whether that is worth telling again, since another message is done, or to do, or known,
+ * or deleted, or another 1 MiB has come. *told (zeros at first) is what was told last; it becomes what is so now, if true.
+ */
+POPLIN_API bool poplin_fetch_has_news(const poplin_fetch *fetch, poplin_fetch_progress *told);
 
 /* Why it failed; NULL while it has not. Owned by the fetch. */
 POPLIN_API const poplin_error *poplin_fetch_error(const poplin_fetch *fetch);

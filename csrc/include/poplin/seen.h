@@ -149,6 +149,33 @@ POPLIN_API int poplin_seen_accounts(poplin_seen *seen,
                                     int (*tell)(void *context, const char *account, uint64_t messages), void *context,
                                     poplin_error *error);
 
+/*
+ * A claim on an account of a store: while one stands nobody else gets one, in this process or another, in any language. A
+ * fetch has one from before it connects until it is over, since two at once would both find the same messages new. The
+ * engine does not ask for it: who drives it takes it. It ends when it is freed, or with the process, however that ends; in
+ * a child after fork it stands until one of the two has ended, or the parent frees it.
+ *
+ * It is a lock (F_OFD_SETLK, for writing) on one octet of the file whose name is the store's with this ending; at the place that
+ * the first 62 bits of the account's SHA-256 tell. The file is empty, is made where there is none (mode 0600), and stays.
+ * A file system that knows no such locks gives a claim that keeps nobody away: then only the server can.
+ */
+typedef struct poplin_claim poplin_claim;
+
+#define POPLIN_CLAIMS_ENDING "-claims"
+
+/*
+ * Claims the account, at once or not at all. IN_USE: somebody else has it; IO: the file cannot be opened or made; PROTOCOL: this is
+ * no account; NOMEM, STATE. The claim may outlive seen, and may be freed by any thread.
+ */
+POPLIN_API int poplin_seen_claim(const poplin_seen *seen, const char *account, poplin_claim **claim,
+                                 poplin_error *error);
+
+/* The same by the store's path, for who has the store open otherwise; any account is one. Without SQLite. */
+POPLIN_API int poplin_claim_take(const char *store, const char *account, poplin_claim **claim, poplin_error *error);
+
+/* Lets go of the account. NULL is allowed. */
+POPLIN_API void poplin_claim_free(poplin_claim *claim);
+
 /* Does what one of the engine's events asks for and answers it: RECALL, RECORD. Returns whether the event was of these. */
 POPLIN_API bool poplin_seen_serve(poplin_seen *seen, poplin_fetch *fetch, const poplin_fetch_event *event);
 

@@ -125,7 +125,7 @@ POPLIN_API void poplin_server_free(poplin_server *server);
 /* The port bound; 0 for a Unix socket. */
 POPLIN_API uint16_t poplin_server_port(const poplin_server *server);
 
-/* How many sessions are open. */
+/* How many sessions are open. Any thread may ask, while the server is there. */
 POPLIN_API size_t poplin_server_sessions(const poplin_server *server);
 
 /* ---- answers; each returns STATE where the request is not open (any more). Those to logins are as poplin_session_... ---- */
