@@ -89,6 +89,7 @@ int luaopen_poplin_core(lua_State *L) {
     poplin_lua_memory_type(L);
     poplin_lua_record_type(L);
     poplin_lua_seen_type(L);
+    poplin_lua_claim_type(L);
     poplin_lua_fetch_type(L);
     poplin_lua_delivery_type(L);
     poplin_lua_testkit_type(L);

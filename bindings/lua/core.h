@@ -33,6 +33,7 @@
 #define POPLIN_LUA_MEMORY_LIST "poplin.core.memory.list"
 #define POPLIN_LUA_RECORD "poplin.core.record"
 #define POPLIN_LUA_SEEN "poplin.seen"
+#define POPLIN_LUA_CLAIM "poplin.claim"
 #define POPLIN_LUA_FETCH "poplin.core.fetch"
 #define POPLIN_LUA_DELIVERY "poplin.core.delivery"
 #define POPLIN_LUA_DECODER "poplin.core.decoder"
@@ -130,6 +131,7 @@ void poplin_lua_maildir_type(lua_State *L);
 void poplin_lua_memory_type(lua_State *L);
 void poplin_lua_record_type(lua_State *L);
 void poplin_lua_seen_type(lua_State *L);
+void poplin_lua_claim_type(lua_State *L);
 void poplin_lua_fetch_type(lua_State *L);
 void poplin_lua_delivery_type(lua_State *L);
 void poplin_lua_testkit_type(lua_State *L);
@@ -147,6 +149,7 @@ int poplin_lua_background_new(lua_State *L);
 int poplin_lua_maildir_new(lua_State *L);
 int poplin_lua_memory_new(lua_State *L);
 int poplin_lua_seen_new(lua_State *L);
+int poplin_lua_claim_new(lua_State *L);
 int poplin_lua_fetch_new(lua_State *L);
 int poplin_lua_delivery_new(lua_State *L);
 int poplin_lua_state_folder(lua_State *L);

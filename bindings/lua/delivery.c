@@ -19,7 +19,7 @@ int poplin_lua_delivery_new(lua_State *L) {
     const char *path = poplin_lua_text(L, 1);
     poplin_error error = {.status = POPLIN_OK};
     poplin_lua_delivery *self = lua_newuserdatauv(L, sizeof *self, 0);
-    *self = (poplin_lua_delivery){NULL, NULL, true};
+    self->delivery = NULL;
     luaL_setmetatable(L, POPLIN_LUA_DELIVERY);
     if (poplin_delivery_open(path, false, &self->delivery, &error) != POPLIN_OK) {
         self->delivery = NULL;
@@ -33,7 +33,6 @@ static int delivery_close(lua_State *L) {
     poplin_lua_delivery *self = poplin_lua_check_delivery(L, 1);
     poplin_delivery_free(self->delivery);
     self->delivery = NULL;
-    self->out = true;
     return 0;
 }
 

@@ -1,14 +1,10 @@
 /*
  * fetch.c - the type fetch: the engine as lua/poplin/fetch.lua drives it. next() hands out the events that are Lua's to deal
- * with (fetch_events.c); the others are done here (fetch_serve.c).
+ * with (fetch_events.c); the others are done here (fetch_run.c).
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "fetch.h"
-
-/* Octets of memory for one message that are kept for the next. */
-#define OCTETS_KEPT ((size_t)1 << 20)
 
 /* Its user values. */
 enum { LINK = 1, STORE, DELIVERIES, USER_VALUES = DELIVERIES };
@@ -39,7 +35,6 @@ static const poplin_lua_setting settings[] = {
     SETTING(filter, BOOL),
     SETTING(commit_every, U32),
     SETTING(dry_run, BOOL),
-    SETTING(settle_every, U32),
     {"wants", POPLIN_LUA_BOOL, offsetof(wishes, wants)},
     {"tells", POPLIN_LUA_BOOL, offsetof(wishes, tells)},
     {NULL, POPLIN_LUA_BOOL, 0},
@@ -67,10 +62,13 @@ int poplin_lua_fetch_new(lua_State *L) {
         lua_pushvalue(L, 2);
         lua_setiuservalue(L, -2, STORE);
     }
-    self->always = wanted.wants;
     self->tells = wanted.tells;
     self->routed = wanted.config.filter;
-    int status = poplin_fetch_new(&wanted.config, &self->fetch);
+    int status = poplin_places_new(&self->places);
+    if (status == POPLIN_OK) {
+        poplin_places_collect(self->places, wanted.wants);
+        status = poplin_fetch_new(&wanted.config, &self->fetch);
+    }
     if (status == POPLIN_ERR_PROTOCOL) {
         return luaL_error(L, "an account is 1 to 1,000 octets, none of them a control character");
     }
@@ -82,44 +80,34 @@ static int fetch_close(lua_State *L) {
     poplin_lua_fetch *self = luaL_checkudata(L, 1, POPLIN_LUA_FETCH);
     poplin_fetch_free(self->fetch);
     self->fetch = NULL;
-    free(self->attached);
-    self->attached = NULL;
-    self->attached_count = 0;
-    poplin_lua_fetch_drop_octets(self);
+    poplin_places_free(self->places);
+    self->places = NULL;
     return 0;
 }
 
-/* Lets the fetch deliver to what stands at index, from now on. */
-static poplin_lua_delivery *attach(lua_State *L, poplin_lua_fetch *self, int index) {
-    poplin_lua_delivery *delivery = poplin_lua_check_delivery(L, index);
-    for (size_t i = 0; i < self->attached_count; i++) {
-        if (self->attached[i] == delivery) {
-            return delivery;
-        }
-    }
+/*
+ * From the next message on it goes to the deliveries from index first on, too; they live as long as the fetch. OK, or STATE:
+ * one of them is closed.
+ */
+static int add_places(lua_State *L, poplin_lua_fetch *self, int first) {
+    const int last = lua_gettop(L);
+    int status = POPLIN_OK;
     lua_getiuservalue(L, 1, DELIVERIES);
-    lua_pushvalue(L, index);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    lua_pop(L, 1);
-    poplin_lua_delivery **more = realloc(self->attached, (self->attached_count + 1) * sizeof *more);
-    if (more == NULL) {
-        luaL_error(L, "not enough memory");
-        return NULL;
+    for (int index = first; status == POPLIN_OK && index <= last; index++) {
+        poplin_lua_delivery *delivery = poplin_lua_check_delivery(L, index);
+        lua_pushvalue(L, index);
+        lua_pushboolean(L, true);
+        lua_rawset(L, -3);
+        status = poplin_places_add(self->places, delivery->delivery);
     }
-    self->attached = more;
-    self->attached[self->attached_count++] = delivery;
-    delivery->out = true;
-    return delivery;
+    lua_pop(L, 1);
+    return status == POPLIN_ERR_NOMEM ? luaL_error(L, "not enough memory") : status;
 }
 
 /* fetch:attach(delivery...): it delivers there. */
 static int fetch_attach(lua_State *L) {
-    poplin_lua_fetch *self = check_fetch(L);
-    const int count = lua_gettop(L);
-    for (int index = 2; index <= count; index++) {
-        (void)attach(L, self, index);
-    }
-    return 0;
+    const int status = add_places(L, check_fetch(L), 2);
+    return status == POPLIN_OK ? 0 : luaL_error(L, "a delivery is closed, or another fetch's");
 }
 
 /* ---- events ---- */
@@ -246,20 +234,25 @@ static int fetch_choose(lua_State *L) {
 /* begin: fetch:begin(wants, delivery...): these get the message, and Lua its octets where it wants them. */
 static int fetch_begin(lua_State *L) {
     poplin_lua_fetch *self = check_asked(L, POPLIN_FETCH_BEGIN);
-    const int count = lua_gettop(L);
-    for (int index = 3; index <= count; index++) {
-        (void)attach(L, self, index);
-    }
-    for (size_t i = 0; i < self->attached_count; i++) {
-        self->attached[i]->out = true;
-    }
-    for (int index = 3; index <= count; index++) {
-        poplin_lua_check_delivery(L, index)->out = false;
-    }
-    self->wants = lua_toboolean(L, 2) != 0;
+    poplin_places_clear(self->places);
+    poplin_places_collect(self->places, lua_toboolean(L, 2) != 0);
+    const int status = add_places(L, self, 3);
     self->asked = false;
-    poplin_lua_fetch_begin(self);
+    if (status == POPLIN_OK) {
+        (void)poplin_places_serve(self->places, self->fetch, &self->event);
+    } else {
+        (void)poplin_fetch_answer(self->fetch, status, NULL);
+    }
     return 0;
+}
+
+static void answer(poplin_lua_fetch *self, int status, const poplin_error *error) {
+    self->asked = false;
+    if (self->event.kind == POPLIN_FETCH_DELIVER) {
+        (void)poplin_places_answer(self->places, self->fetch, status, error);
+    } else {
+        (void)poplin_fetch_answer(self->fetch, status, error);
+    }
 }
 
 /*
@@ -273,14 +266,8 @@ static int fetch_answer(lua_State *L) {
         const char *reason = luaL_checkstring(L, 3);
         error.status = poplin_lua_status(luaL_checkstring(L, 2));
         strncpy(error.reason, reason, sizeof error.reason - 1);
-    } else if (self->event.kind == POPLIN_FETCH_DELIVER && self->failed) {
-        error = self->failure;
     }
-    if (self->octet_room > OCTETS_KEPT) {
-        poplin_lua_fetch_drop_octets(self);
-    }
-    self->asked = false;
-    (void)poplin_fetch_answer(self->fetch, error.status, error.status == POPLIN_OK ? NULL : &error);
+    answer(self, error.status, error.status == POPLIN_OK ? NULL : &error);
     return 0;
 }
 
@@ -289,8 +276,7 @@ static int fetch_cancel(lua_State *L) {
     poplin_lua_fetch *self = check_fetch(L);
     lua_settop(L, 1);
     if (self->asked) {
-        self->asked = false;
-        (void)poplin_fetch_answer(self->fetch, POPLIN_ERR_CANCELLED, NULL);
+        answer(self, POPLIN_ERR_CANCELLED, NULL);
     }
     if (!is_cut_off(L, self) && self->link != NULL) {
         poplin_link_cancel(self->link);

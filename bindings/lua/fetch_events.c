@@ -59,14 +59,16 @@ static int push_result(lua_State *L, const poplin_fetch_event *event) {
 static int push_delivered(lua_State *L, const poplin_lua_fetch *self) {
     lua_pushliteral(L, "deliver");
     push_message(L, self->event.message);
-    if (self->wants) {
-        lua_pushlstring(L, self->octets == NULL ? "" : self->octets, self->octet_count);
+    const poplin_slice octets = poplin_places_octets(self->places);
+    if (octets.data != NULL) {
+        poplin_lua_push_slice(L, octets);
         lua_setfield(L, -2, "data");
     }
     lua_newtable(L);
-    for (size_t i = 0; i < self->attached_count; i++) {
-        if (self->attached[i]->name != NULL) {
-            lua_pushstring(L, self->attached[i]->name);
+    for (size_t i = 0; i < poplin_places_count(self->places); i++) {
+        const char *name = poplin_places_name(self->places, i);
+        if (name != NULL) {
+            lua_pushstring(L, name);
             lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
         }
     }

@@ -69,14 +69,32 @@ void poplin_lua_push_message(lua_State *L, const poplin_line *line, int metatabl
     lua_setmetatable(L, -2);
 }
 
-/* listing:messages(metatable): an array of messages. */
+/* The index of the line behind that of this unique-id; 0 where none has it. */
+static size_t line_behind(const listing *self, const char *unique_id, size_t size) {
+    for (size_t i = 0; i < self->count; i++) {
+        const poplin_slice known = self->lines[i].unique_id;
+        if (known.data != NULL && known.size == size && memcmp(known.data, unique_id, size) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * listing:messages(metatable, since_uid or nil, newest_first): an array of messages; those behind the one of that
+ * unique-id, where it is there; the last one first.
+ */
 static int listing_messages(lua_State *L) {
     const listing *self = check_listing(L, 1);
-    lua_settop(L, 2);
-    lua_createtable(L, (int)self->count, 0);
-    for (size_t i = 0; i < self->count; i++) {
+    size_t size = 0;
+    const char *since = luaL_optlstring(L, 3, NULL, &size);
+    const bool newest_first = lua_toboolean(L, 4);
+    const size_t begin = since == NULL ? 0 : line_behind(self, since, size);
+    lua_createtable(L, (int)(self->count - begin), 0);
+    const int messages = lua_gettop(L);
+    for (size_t i = begin; i < self->count; i++) {
         poplin_lua_push_message(L, &self->lines[i], 2);
-        lua_rawseti(L, 3, (lua_Integer)i + 1);
+        lua_rawseti(L, messages, (lua_Integer)(newest_first ? self->count - i : i - begin + 1));
     }
     return 1;
 }

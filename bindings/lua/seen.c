@@ -292,11 +292,17 @@ static int seen_close(lua_State *L) {
 
 void poplin_lua_seen_type(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"accounts", seen_accounts}, {"messages", seen_messages},
-        {"mark", seen_mark},         {"forget", seen_forget},
-        {"recall", seen_messages},   {"record", seen_record},
-        {"close", seen_close},       {"__close", seen_close},
-        {"__gc", seen_close},        {NULL, NULL},
+        {"accounts", seen_accounts},
+        {"messages", seen_messages},
+        {"mark", seen_mark},
+        {"forget", seen_forget},
+        {"recall", seen_messages},
+        {"record", seen_record},
+        {"claim", poplin_lua_claim_new},
+        {"close", seen_close},
+        {"__close", seen_close},
+        {"__gc", seen_close},
+        {NULL, NULL},
     };
     poplin_lua_type(L, POPLIN_LUA_SEEN, methods);
 }

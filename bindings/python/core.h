@@ -47,6 +47,7 @@ typedef struct poplin_py_state {
     PyTypeObject *maildir;
     PyTypeObject *fetch;
     PyTypeObject *delivery;
+    PyTypeObject *claim;
     PyTypeObject *testkit;
     PyTypeObject *record;
     PyTypeObject *authority;
@@ -135,6 +136,7 @@ extern PyType_Spec poplin_py_memory_spec;
 extern PyType_Spec poplin_py_maildir_spec;
 extern PyType_Spec poplin_py_fetch_spec;
 extern PyType_Spec poplin_py_delivery_spec;
+extern PyType_Spec poplin_py_claim_spec;
 extern PyType_Spec poplin_py_testkit_spec;
 extern PyType_Spec poplin_py_record_spec;
 extern PyType_Spec poplin_py_authority_spec;

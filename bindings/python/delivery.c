@@ -1,9 +1,6 @@
 /*
  * delivery.c - the type Delivery: a Maildir that a fetch delivers to. Messages reach it through the fetch, in C.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "fetch.h"
 
 static PyObject *delivery_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
@@ -35,29 +32,7 @@ static PyObject *delivery_new(PyTypeObject *type, PyObject *arguments, PyObject 
 static void delivery_dealloc(PyObject *object) {
     poplin_py_delivery *self = (poplin_py_delivery *)object;
     poplin_delivery_free(self->delivery);
-    free(self->name);
     poplin_py_free(object);
-}
-
-int poplin_py_delivery_begin(poplin_py_delivery *self, const poplin_fetch_event *event, poplin_error *error) {
-    int status = poplin_delivery_begin(self->delivery, event->account, event->message, error);
-    self->out = status != POPLIN_OK;
-    return status;
-}
-
-int poplin_py_delivery_write(poplin_py_delivery *self, poplin_slice octets, poplin_error *error) {
-    int status = poplin_delivery_write(self->delivery, octets, error);
-    self->out = status != POPLIN_OK;
-    return status;
-}
-
-int poplin_py_delivery_end(poplin_py_delivery *self, poplin_error *error) {
-    const char *name = NULL;
-    int status = poplin_delivery_end(self->delivery, &name, error);
-    self->out = status != POPLIN_OK;
-    free(self->name);
-    self->name = status == POPLIN_OK ? strdup(name) : NULL; /* without memory the report lacks it */
-    return status;
 }
 
 PyDoc_STRVAR(type_doc, "Delivery(path, crlf, /)\n--\n\nA Maildir that a Fetch delivers to; made where there is none.");

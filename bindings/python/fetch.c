@@ -1,15 +1,10 @@
 /*
  * fetch.c - the type Fetch: the engine as the package drives it. It hands out the events that are Python's to deal with, as
- * tuples (fetch_events.c), and does the others itself (fetch_serve.c).
+ * tuples (fetch_events.c), and does the others itself (fetch_run.c).
  *
  * A Fetch is used by one thread at a time, as the link that it uses.
  */
-#include <stdlib.h>
-
 #include "fetch.h"
-
-/* Memory for a message's octets that is kept for the next. */
-#define OCTETS_KEPT ((size_t)1 << 20)
 
 /* ---- in and out ---- */
 
@@ -41,34 +36,31 @@ static bool is_asked(poplin_py_fetch *self, bool asked) {
 
 /* ---- making and ending ---- */
 
-static int attach(poplin_py_fetch *self, PyObject *delivery) {
-    if (!Py_IS_TYPE(delivery, poplin_py_state_of((PyObject *)self)->delivery)) {
-        PyErr_Format(PyExc_TypeError, "a Delivery is wanted, not %R", Py_TYPE(delivery));
+static int add(poplin_py_fetch *self, PyObject *object) {
+    poplin_py_state *state = poplin_py_state_of((PyObject *)self);
+    if (!Py_IS_TYPE(object, state->delivery)) {
+        PyErr_Format(PyExc_TypeError, "a Delivery is wanted, not %R", Py_TYPE(object));
         return -1;
     }
-    for (size_t i = 0; i < self->attached_count; i++) {
-        if ((PyObject *)self->attached[i] == delivery) {
-            return 0;
-        }
-    }
-    poplin_py_delivery **more = realloc(self->attached, (self->attached_count + 1) * sizeof *more);
-    if (more == NULL) {
-        PyErr_NoMemory();
+    const size_t before = poplin_places_count(self->places);
+    const int status = poplin_places_add(self->places, ((poplin_py_delivery *)object)->delivery);
+    if (status != POPLIN_OK) {
+        poplin_py_raise(state, status, NULL);
         return -1;
     }
-    self->attached = more;
-    self->attached[self->attached_count++] = (poplin_py_delivery *)Py_NewRef(delivery);
-    ((poplin_py_delivery *)delivery)->out = true;
-    return 0;
+    return poplin_places_count(self->places) == before ? 0 : PyList_Append(self->deliveries, object);
 }
 
-static int attach_all(poplin_py_fetch *self, PyObject *tuple) {
-    if (!PyTuple_Check(tuple)) {
+/* From the next message on these get each and no other, and Python its octets where it wants them. */
+static int choose_places(poplin_py_fetch *self, PyObject *deliveries, bool wants) {
+    if (!PyTuple_Check(deliveries)) {
         PyErr_SetString(PyExc_TypeError, "deliveries must be a tuple");
         return -1;
     }
-    for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); i++) {
-        if (attach(self, PyTuple_GetItem(tuple, i)) < 0) {
+    poplin_places_clear(self->places);
+    poplin_places_collect(self->places, wants);
+    for (Py_ssize_t i = 0; i < PyTuple_Size(deliveries); i++) {
+        if (add(self, PyTuple_GetItem(deliveries, i)) < 0) {
             return -1;
         }
     }
@@ -108,7 +100,11 @@ static PyObject *fetch_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     }
     self->tells = wanted.tells;
     self->routed = wanted.config.filter;
-    int status = poplin_fetch_new(&wanted.config, &self->fetch);
+    self->deliveries = PyList_New(0);
+    int status = self->deliveries == NULL ? POPLIN_ERR_NOMEM : poplin_places_new(&self->places);
+    if (status == POPLIN_OK) {
+        status = poplin_fetch_new(&wanted.config, &self->fetch);
+    }
     if (status == POPLIN_OK) {
         return (PyObject *)self;
     }
@@ -129,10 +125,10 @@ static PyObject *fetch_deliver_to(PyObject *object, PyObject *arguments) {
     poplin_py_fetch *self = (poplin_py_fetch *)object;
     PyObject *deliveries = NULL;
     int wants = 0;
-    if (!PyArg_ParseTuple(arguments, "Op:deliver_to", &deliveries, &wants) || attach_all(self, deliveries) < 0) {
+    if (!PyArg_ParseTuple(arguments, "Op:deliver_to", &deliveries, &wants) ||
+        choose_places(self, deliveries, wants != 0) < 0) {
         return NULL;
     }
-    self->always = wants != 0;
     Py_RETURN_NONE;
 }
 
@@ -140,11 +136,8 @@ static void fetch_dealloc(PyObject *object) {
     poplin_py_fetch *self = (poplin_py_fetch *)object;
     poplin_fetch_free(self->fetch);
     Py_XDECREF((PyObject *)self->link);
-    for (size_t i = 0; i < self->attached_count; i++) {
-        Py_DECREF((PyObject *)self->attached[i]);
-    }
-    free(self->attached);
-    free(self->octets);
+    poplin_places_free(self->places);
+    Py_XDECREF(self->deliveries);
     poplin_py_free(object);
 }
 
@@ -299,21 +292,23 @@ static PyObject *fetch_begin(PyObject *object, PyObject *arguments) {
         !is_asked(self, self->asked && self->event.kind == POPLIN_FETCH_BEGIN) || !enter(self)) {
         return NULL;
     }
-    if (attach_all(self, deliveries) < 0) {
+    if (choose_places(self, deliveries, wants != 0) < 0) {
         leave(self);
         return NULL;
     }
-    for (size_t i = 0; i < self->attached_count; i++) {
-        self->attached[i]->out = true;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_Size(deliveries); i++) {
-        ((poplin_py_delivery *)PyTuple_GetItem(deliveries, i))->out = false;
-    }
-    self->wants = wants != 0;
-    Py_BEGIN_ALLOW_THREADS poplin_py_fetch_begin(self);
+    Py_BEGIN_ALLOW_THREADS(void) poplin_places_serve(self->places, self->fetch, &self->event);
     Py_END_ALLOW_THREADS self->asked = false;
     leave(self);
     Py_RETURN_NONE;
+}
+
+/* Where the message has failed, what it left in Maildirs is flushed. */
+static int answer_delivery(poplin_py_fetch *self, const poplin_error *error) {
+    int status;
+    self->busy = true;
+    Py_BEGIN_ALLOW_THREADS status = poplin_places_answer(self->places, self->fetch, error->status, error);
+    Py_END_ALLOW_THREADS self->busy = false;
+    return status;
 }
 
 PyDoc_STRVAR(answer_doc,
@@ -324,23 +319,18 @@ static PyObject *fetch_answer(PyObject *object, PyObject *arguments) {
     poplin_py_fetch *self = (poplin_py_fetch *)object;
     poplin_error error = {0};
     const char *reason = NULL;
-    if (!PyArg_ParseTuple(arguments, "is:answer", &error.status, &reason) || !is_asked(self, self->asked)) {
+    if (!PyArg_ParseTuple(arguments, "is:answer", &error.status, &reason) ||
+        !is_asked(self, self->asked && !self->busy)) {
         return NULL;
     }
     PyOS_snprintf(error.reason, sizeof error.reason, "%s", reason);
-    if (error.status == POPLIN_OK && self->failed && self->event.kind == POPLIN_FETCH_DELIVER) {
-        error = self->failure;
-    }
-    int status = poplin_fetch_answer(self->fetch, error.status, error.status == POPLIN_OK ? NULL : &error);
+    int status = self->event.kind == POPLIN_FETCH_DELIVER
+                     ? answer_delivery(self, &error)
+                     : poplin_fetch_answer(self->fetch, error.status, error.status == POPLIN_OK ? NULL : &error);
     if (status != POPLIN_OK) {
         return poplin_py_raise(poplin_py_state_of(object), status, NULL);
     }
     self->asked = false;
-    if (self->octet_room > OCTETS_KEPT) { /* the next message is rarely that large */
-        free(self->octets);
-        self->octets = NULL;
-        self->octet_room = self->octet_count = 0;
-    }
     Py_RETURN_NONE;
 }
 

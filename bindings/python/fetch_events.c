@@ -45,8 +45,8 @@ static PyObject *rows_of(const poplin_seen_record *records, size_t count) {
 /* The names of the files that the message stands in. */
 static PyObject *names_of(const poplin_py_fetch *self) {
     PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < self->attached_count; i++) {
-        const char *name = self->attached[i]->name;
+    for (size_t i = 0; list != NULL && i < poplin_places_count(self->places); i++) {
+        const char *name = poplin_places_name(self->places, i);
         PyObject *text = name == NULL ? NULL : PyUnicode_DecodeFSDefault(name);
         if (name != NULL && (text == NULL || PyList_Append(list, text) < 0)) {
             Py_CLEAR(list);
@@ -57,8 +57,8 @@ static PyObject *names_of(const poplin_py_fetch *self) {
 }
 
 static PyObject *delivery_event(const poplin_py_fetch *self) {
-    const poplin_slice octets = {self->octets, self->octet_count};
-    PyObject *data = self->wants ? poplin_py_bytes(octets) : Py_NewRef(Py_None);
+    const poplin_slice octets = poplin_places_octets(self->places);
+    PyObject *data = octets.data != NULL ? poplin_py_bytes(octets) : Py_NewRef(Py_None);
     return Py_BuildValue("sNNN", "DELIVER", message_of(self->event.message), data, names_of(self));
 }
 

@@ -139,6 +139,7 @@ static const struct {
     TYPE(client_machine), TYPE(session_machine),
     TYPE(maildir),        TYPE(fetch),
     TYPE(delivery),
+    TYPE(claim),
 #undef TYPE
 };
 

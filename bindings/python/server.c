@@ -80,6 +80,15 @@ static PyObject *name_or_none(poplin_slice user) {
     return user.data == NULL ? Py_NewRef(Py_None) : poplin_py_bytes(user);
 }
 
+/* The error that belongs to a question, or None. */
+static PyObject *error_of(poplin_py_server *self, const poplin_question *question) {
+    const poplin_error *error = question->error;
+    if (error == NULL) {
+        return Py_NewRef(Py_None);
+    }
+    return poplin_py_make_error(poplin_py_state_of((PyObject *)self), error->status, error);
+}
+
 /* The question as a tuple that begins with its kind; the package knows what follows. Takes over what it hands back. */
 static PyObject *question_tuple(poplin_py_server *self, const poplin_question *question) {
     const int kind = (int)question->kind;
@@ -107,12 +116,11 @@ static PyObject *question_tuple(poplin_py_server *self, const poplin_question *q
     case POPLIN_QUESTION_COMMIT:
         return Py_BuildValue("iKON", kind, request, maildrop, unique_id_list(question));
     case POPLIN_QUESTION_CLOSE:
-        return Py_BuildValue("iNi", kind, maildrop, (int)question->outcome);
+        return Py_BuildValue("iNsN", kind, maildrop, poplin_outcome_word(question->outcome), error_of(self, question));
     case POPLIN_QUESTION_PROBLEM:
         break;
     }
-    const poplin_error *error = question->error;
-    return Py_BuildValue("iN", kind, poplin_py_make_error(poplin_py_state_of((PyObject *)self), error->status, error));
+    return Py_BuildValue("iN", kind, error_of(self, question));
 }
 
 PyDoc_STRVAR(take_doc, "take($self, /)\n--\n\nThe next question that is there already, or None.");
@@ -207,6 +215,14 @@ static PyObject *server_start(PyObject *object, PyObject *unused) {
         return poplin_py_raise(poplin_py_state_of(object), status, NULL);
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(sessions_doc, "sessions($self, /)\n--\n\nHow many are open; 0 after close.");
+
+static PyObject *server_sessions(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const poplin_py_server *self = (const poplin_py_server *)object;
+    return PyLong_FromSize_t(self->server == NULL ? 0 : poplin_server_sessions(self->server));
 }
 
 PyDoc_STRVAR(port_doc, "port($self, /)\n--\n\nThe port bound; 0 for a Unix socket.");
@@ -333,6 +349,7 @@ static PyMethodDef methods[] = {
     {"start", server_start, METH_NOARGS, start_doc},
     {"close", server_close, METH_NOARGS, close_doc},
     {"port", server_port, METH_NOARGS, port_doc},
+    {"sessions", server_sessions, METH_NOARGS, sessions_doc},
     {"by_user", server_by_user, METH_NOARGS, by_user_doc},
     {"advance", server_advance, METH_O, advance_doc},
     {"accept", poplin_py_server_accept, METH_VARARGS, accept_doc},

@@ -1,6 +1,7 @@
 --- What a client's methods are given: misuse is an error in the name of the script's own line, before anything is sent.
 
 local core = require "poplin.core"
+local known = require "poplin.options"
 local misuse = require "poplin.misuse"
 
 local arguments = {}
@@ -30,6 +31,18 @@ end
 function arguments.check_string(what, value)
   if type(value) ~= "string" then
     misuse.error("%s must be a string, not %s", what, type(value))
+  end
+end
+
+--- Raises unless `given` is a table whose names are all among those of `names`. `what` they are: "option" unless told
+-- otherwise.
+function arguments.check_names(who, given, names, what)
+  if type(given) ~= "table" then
+    misuse.error("%s: the %ss must be a table, not a %s", who, what or "option", type(given))
+  end
+  local problem = known.unknown(given, names, what)
+  if problem then
+    misuse.error("%s: %s", who, problem)
   end
 end
 

@@ -8,6 +8,7 @@ local connecting = require "poplin.connecting"
 local core = require "poplin.core"
 local credentials = require "poplin.credentials"
 local headers = require "poplin.headers"
+local known = require "poplin.options"
 local misuse = require "poplin.misuse"
 local task = require "poplin.task"
 
@@ -319,8 +320,9 @@ end
 
 -- ---- messages ----
 
--- LIST and UIDL, which go out together: a listing, or nil and an error.
-local function listing_of(self)
+-- LIST and UIDL, which go out together: a listing, or nil and an error. A server without unique-ids is one, where the
+-- caller needs them.
+local function listing_of(self, needs_names)
   task.check()
   local sizes, err = self._link:call("LIST")
   local names, another = self._link:call("UIDL")
@@ -332,19 +334,27 @@ local function listing_of(self)
     return nil, failure
   end
   local named, refusal = settled(self._link, names, names.done, task.turns(), names:done())
-  if not named and refusal.kind ~= "refused" then
+  if not named and (needs_names or refusal.kind ~= "refused") then
     return nil, refusal
   end
   return sizes:listing(named and names or nil)
 end
 
---- All messages, an array; nothing is fetched. LIST and UIDL go out together.
-function Client:messages()
-  local listing, err = listing_of(self)
+--- All messages, an array; nothing is fetched. LIST and UIDL go out together. Options: newest_first = true, the last
+-- number first; since_uid, only those behind the message of that unique-id, or all, where the server does not have it
+-- any more.
+function Client:messages(options)
+  options = options or {}
+  arguments.check_names("messages", options, known.MESSAGES)
+  local since, newest_first = options.since_uid, options.newest_first
+  if since ~= nil then
+    arguments.check_string("messages: since_uid", since)
+  end
+  local listing, err = listing_of(self, since ~= nil)
   if not listing then
     return nil, err
   end
-  return listing:messages(self._message)
+  return listing:messages(self._message, since, newest_first)
 end
 
 -- The listing of what a loop is to fetch: all, or those named by number or given as messages.

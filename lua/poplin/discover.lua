@@ -1,17 +1,11 @@
 --- Where to connect: URLs as tables, and the servers that a mail domain names for POP3 (RFC 6186).
 
+local arguments = require "poplin.arguments"
 local core = require "poplin.core"
 local misuse = require "poplin.misuse"
 local known = require "poplin.options"
 
 local discover = {}
-
-local function check_names(who, given, names, what)
-  local problem = known.unknown(given, names, what)
-  if problem then
-    misuse.error("%s: %s", who, problem)
-  end
-end
 
 --- A URL, or bare host, taken apart: a table with scheme ("pop3s", "pop3", "pop"), host, port, and where they are there
 -- user and auth; nil and an error where it is none.
@@ -32,7 +26,7 @@ function discover.format_url(parts)
   if type(parts) ~= "table" then
     misuse.error("bad argument #1 to 'format_url' (table expected, got %s)", type(parts))
   end
-  check_names("poplin.format_url", parts, known.URL, "field")
+  arguments.check_names("poplin.format_url", parts, known.URL, "field")
   return misuse.of("poplin.format_url", core.format_url, parts)
 end
 
@@ -72,7 +66,7 @@ function discover.discover(address, resolve, options)
     misuse.error("poplin.discover(address, resolve, options): a string and a function are needed")
   end
   options = options or {}
-  check_names("poplin.discover", options, known.DISCOVER)
+  arguments.check_names("poplin.discover", options, known.DISCOVER)
   local domain, users, pop3s_name, pop3_name = core.account(address)
   if not domain then
     return nil, users

@@ -225,6 +225,31 @@ local function open_store(seen, dry_run)
   return store, store and true or err
 end
 
+-- How a store claims an account. One of the script's own need not know how, nor have room for the question.
+local function claims_of(store)
+  local ok, f = pcall(function() return store.claim end)
+  return ok and f or nil
+end
+
+-- Keeps other fetches of the account away; a dry run, which writes nothing, is in nobody's way. True, or nil and an
+-- error.
+local function claim(self)
+  local f = not self.wishes.dry_run and claims_of(self.store)
+  if not f then
+    return true
+  end
+  local held, err = f(self.store, self.wishes.account)
+  if held and not pcall(function() return assert(held.close) end) then
+    misuse.error("poplin.fetch: claim of a seen store must return an object with a method close, not a %s", type(held))
+  elseif held then
+    self.claim = held
+    return true
+  elseif err == nil or err == "in_use" then
+    err = core.error("in_use", "another fetch of this account is under way: try again when that is done")
+  end
+  return nil, err
+end
+
 -- True, or nil and an error.
 local function prepare(self)
   local wanted, err = self.wishes
@@ -238,14 +263,16 @@ local function prepare(self)
   end
   local settings = wanted.settings
   settings.wants = self.route.functions[1] ~= nil
-  settings.settle_every = settings.wants and 1 or nil
   local is_cores = self.store and (debug.getmetatable(self.store) or {}).__name == "poplin.seen"
   self.core, err = misuse.of("poplin.fetch", core.fetch, settings, is_cores and self.store or nil)
   if not self.core then
     return nil, err
   end
   self.core:attach(table.unpack(self.route.maildirs))
-  return true
+  if settings.wants then
+    self.core:settle_each()
+  end
+  return claim(self)
 end
 
 -- True, or nil and an error.
@@ -292,6 +319,9 @@ function Fetching:__close()
   end
   close_client(self)
   destinations.close(self.open)
+  if self.claim then
+    self.claim:close()
+  end
   if self.store and self.owns_store == true then
     self.store:close()
   end

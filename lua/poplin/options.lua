@@ -21,6 +21,8 @@ options.CONNECT_LIMITS = {
   window_commands = "number", window_octets = "number",
 }
 
+options.MESSAGES = { newest_first = "boolean", since_uid = "string" }
+
 options.FETCH = {
   into = "string function table", seen = "string table userdata", account = "string", keep = "string", limit = "number",
   newest_first = "boolean", max_octets = "number", large = "string", filter = "function", commit_every = "number",

@@ -360,7 +360,7 @@ function Server.open(who, of, backend, kit, memory)
   local self = setmetatable({
     _core = server, _backend = backend, _drops = {}, _last_id = 0, _asked = false, _stopped = false,
     _expire_by_user = of.expire_by_user, _login_delay_by_user = of.login_delay_by_user,
-    errors = {}, path = of.path, port = server:port(),
+    errors = {}, host = not of.path and (of.host or "127.0.0.1") or nil, path = of.path, port = server:port(),
   }, Server)
   self.url = settings.url(of, self.port)
   task.add_server(self)
@@ -405,7 +405,7 @@ function Server.serve(options)
 end
 
 --- How many sessions are open.
-function Server:sessions()
+function Server:open_sessions()
   return self._core:sessions()
 end
 

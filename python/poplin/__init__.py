@@ -22,7 +22,7 @@ import sys
 if "t" in sys.abiflags:
     raise ImportError("poplin does not support free-threaded interpreters: use an ordinary Python, 3.11 or newer")
 
-from poplin._backend import Backend, Maildrop
+from poplin._backend import Backend, Maildrop, Outcome
 from poplin._capabilities import Capabilities
 from poplin._client import Client
 from poplin._connect import connect
@@ -84,6 +84,7 @@ __all__ = [
     "Mbox",
     "Message",
     "NetworkError",
+    "Outcome",
     "Progress",
     "ProtocolError",
     "Refused",

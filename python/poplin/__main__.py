@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fill_descriptors() -> None:
-    """Nothing is opened as 0, 1 or 2, should one of them be closed: libuv aborts the program over that."""
+    """
+    Nothing is opened as 0, 1 or 2, should one of them be closed: what a library, or the interpreter as it dies, writes
+    to standard error would go into the mail that is delivered.
+    """
     while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(file)

@@ -8,9 +8,10 @@ from types import CoroutineType
 from typing import Any
 
 from poplin import _bodies, _core
+from poplin._backend import Outcome
 from poplin._calls import Calls, Held, Settle, Strand
 from poplin._conversation import secret_octets
-from poplin._errors import AuthError, InUse, Refused, Temporary
+from poplin._errors import AuthError, Error, InUse, Refused, Temporary
 from poplin._logins import login_methods
 from poplin._maildir import Maildir
 from poplin._offers import days_of
@@ -110,7 +111,7 @@ class Answers:
 
             self._reply(request, give)(entries, error)
             if not opened:
-                self._close(strand)
+                self._close(strand, "failed", None)
 
         strand.run(listing, settle)
 
@@ -136,14 +137,13 @@ class Answers:
             return
         strand.run(lambda: strand.drop.dele(uids), self._reply(request, lambda _: self._core.accept(request)))
 
-    def _on_close(self, number: int, outcome: int) -> None:
-        del outcome  # the maildrop's `dele` has told it all
-        self._close(self._held.take(number))
+    def _on_close(self, number: int, outcome: Outcome, error: Error | None) -> None:
+        self._close(self._held.take(number), outcome, error)
 
-    def _close(self, strand: Strand) -> None:
+    def _close(self, strand: Strand, outcome: Outcome, error: Error | None) -> None:
         close = getattr(strand.drop, "close", None)
         if close is not None:
-            strand.run(close, self._told)
+            strand.run(lambda: close(outcome, error), self._told)
 
     # ---- who logs in ----
 

@@ -6,7 +6,7 @@ import builtins
 import os
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 
 Body = bytes | bytearray | memoryview | os.PathLike[str] | BinaryIO | Iterable[bytes]
 """
@@ -15,14 +15,19 @@ or CRLF. A str is none: encode it, or make a Path of it.
 """
 
 
+Outcome = Literal["committed", "left", "dropped", "timed out", "failed"]
+"""How a session ended. "left": with QUIT before a login. Nothing was deleted but in one that is "committed"."""
+
+
 # Future[Any]: to a type checker a Future of a subclass is no Future of the class.
 
 
 @runtime_checkable
 class Maildrop(Protocol):
     r"""
-    One user's messages during one session. A plain object with these methods will do. Where it has a method `close`
-    too, that is called once, last, however the session ended.
+    One user's messages during one session. A plain object with these methods will do. Where it has a method
+    `close(outcome, error)` too, that is called once, last, however the session ended: as the `Outcome` says,
+    "committed", "dropped", "timed out" or "failed", and with the `Error` that ended it, or None.
 
     Each method may return a `concurrent.futures.Future` of its result instead. What a method raises ends its request
     with -ERR and is kept in `Server.errors`; `Refused`, `InUse`, `Temporary` are answers and are not kept.

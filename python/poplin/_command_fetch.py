@@ -206,8 +206,8 @@ def _destinations(options: argparse.Namespace) -> Any:
 
 
 def _nowhere(message: poplin.Incoming) -> None:
-    """Where a dry run would take messages, were it none."""
-    raise NotImplementedError
+    """Where a dry run takes messages: it asks for a place, and takes nothing there."""
+    raise AssertionError(f"a dry run has delivered message {message.number}")
 
 
 def _lmtp(address: str, recipient: str) -> poplin.LMTP:

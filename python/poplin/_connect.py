@@ -16,7 +16,7 @@ def connect(
     url: str | URL | None = None,
     *,
     user: str | tuple[str, ...] | None = None,
-    password: str | Callable[[], str] | None = None,
+    password: str | Callable[[str], str] | None = None,
     token: str | Callable[[str | None], str] | None = None,
     authorize: str | None = None,
     auth: str | Iterable[str] | None = None,
@@ -47,9 +47,10 @@ def connect(
 
     url: "pop3s://host" (TLS from the first octet, port 995), "pop3://host" (port 110, STLS), with ":port" and "user@"
         where wanted; a bare host means pop3s. Or a `URL`.
-    user, password: who logs in; `user` overrides the URL's. A callable is asked for the password. The strongest
-        mechanism is used that the server offers and the connection permits. Two names in a tuple (`Candidate.users`)
-        are tried one after the other, over verified TLS only; `Client.user` is the one that the server knew.
+    user, password: who logs in; `user` overrides the URL's. A callable is called with the user, and returns the
+        password. The strongest mechanism is used that the server offers and the connection permits. Two names in a
+        tuple (`Candidate.users`) are tried one after the other, over verified TLS only; `Client.user` is the one that
+        the server knew.
     token: an OAuth 2 access token instead of a password, or a function that returns one. The function is called with
         None and, should the server refuse that token, once more with what the server said of it (JSON), and the login
         is repeated on a new connection.

@@ -12,7 +12,7 @@ from poplin import _core
 from poplin._conversation import Conversation, Steps, Wait, asking, secret_octets
 from poplin._errors import AuthError
 from poplin._tls import trust
-from poplin._url import URL
+from poplin._url import URL, text_of
 
 C = TypeVar("C", bound=Conversation[Any])
 
@@ -59,7 +59,7 @@ class ConnectOptions(TypedDict, total=False):
     """
 
     user: str | tuple[str, ...] | None
-    password: str | Callable[[], Any] | None
+    password: str | Callable[[str], Any] | None
     token: str | Callable[[str | None], Any] | None
     authorize: str | None
     auth: str | Iterable[str] | None
@@ -92,7 +92,7 @@ def connecting(
     url: str | URL | None,
     *,
     user: str | tuple[str, ...] | None = None,
-    password: str | Callable[[], Any] | None = None,
+    password: str | Callable[[str], Any] | None = None,
     token: str | Callable[[str | None], Any] | None = None,
     authorize: str | None = None,
     auth: str | Iterable[str] | None = None,
@@ -129,7 +129,7 @@ def connecting(
         raise TypeError(f"sock must be a socket, not {type(sock).__name__}")
     with sock or contextlib.nullcontext():  # closes it where this fails before the link takes it over
         _, host, port, url_user, url_auth, mode = _core.parse_url(
-            "pop3://localhost" if url is None else str(url) if isinstance(url, URL) else url, tls
+            "pop3://localhost" if url is None else text_of(url), tls
         )
         names = _names(user, url_user)
         if len(names) > 1:
@@ -161,7 +161,8 @@ def connecting(
         if authorize is not None:
             settings["authorize"] = secret_octets("authorize", authorize)
         free = mechanisms is not None and _core.need_no_secret(mechanisms)
-        secret = yield from _secret(bool(names), password, token, free)
+        _check_secret(bool(names), password, token, free)
+        secret = yield from _asked(names, password)
         settings["wants_login"] = free or bool(names)
         credentials = trust(
             ca_file=ca_file,
@@ -200,7 +201,9 @@ def connecting(
         try:
             return (yield from logged_in(link, names[0]))
         except AuthError:  # what else the server may say is no reason to guess
-            link = again(other)
+            pass
+        secret = yield from _asked([other], password)
+        link = again(other)
     return (yield from logged_in(link, names[-1] if names else None))
 
 
@@ -270,13 +273,16 @@ def _guessing(mode: int, verify: bool, sock: socket.socket | None) -> int:
     return _core.TLS_STLS if mode == _core.TLS_AUTO else mode
 
 
-def _secret(named: bool, password: str | Callable[[], Any] | None, token: object, free: bool) -> Steps[bytes | None]:
-    if not named:
-        if password is not None or token is not None:
-            raise ValueError("password= or token= is given, but neither user= nor a user in the URL")
-        return None
-    if password is None and token is None and not free:
+def _check_secret(named: bool, password: object, token: object, free: bool) -> None:
+    """ValueError: who logs in, and by what, do not go together."""
+    if not named and (password is not None or token is not None):
+        raise ValueError("password= or token= is given, but neither user= nor a user in the URL")
+    if named and password is None and token is None and not free:
         raise ValueError("there is a user, but no password=, and no token= either")
-    if password is None:
+
+
+def _asked(names: list[bytes], password: str | Callable[[str], Any] | None) -> Steps[bytes | None]:
+    """The password of the first of these names; None: there is no name, or no password."""
+    if not names or password is None:
         return None
-    return secret_octets("password", (yield asking(password)) if callable(password) else password)
+    return secret_octets("password", (yield asking(password, names[0].decode())) if callable(password) else password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -29,6 +30,17 @@ class Waiting(NamedTuple):
 
     pause: Callable[[], Any]
     """For whatever else wants its turn."""
+
+
+class Sink:
+    """A destination during one fetch; with `deliver`, steps that hand it a message and give the place."""
+
+    def leave(self) -> Steps[None]:
+        """The fetch has ended well: what there is to be said behind the last message."""
+        yield from ()
+
+    def close(self) -> None:
+        """Lets go of what is held, whatever happened."""
 
 
 class Mbox(Value):
@@ -67,7 +79,7 @@ class Mbox(Value):
         return _MboxSink(self._path, self._lock_timeout, waiting)
 
 
-class _MboxSink:
+class _MboxSink(Sink):
     """An mbox during one fetch."""
 
     EVERY = 0.1  # seconds between two attempts to lock it
@@ -78,9 +90,6 @@ class _MboxSink:
         self._most = 1 + int(lock_timeout / self.EVERY)
         self._attempts = self._most
         self._begun = False
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def deliver(self, message: Incoming) -> Steps[str]:
         octets = mbox_octets(message.data)
@@ -118,27 +127,32 @@ class LMTP(Value):
         port: int = 24,
         sender: str | None = None,
         timeout: float = 60.0,
+        answer_timeout: float = 600.0,
     ) -> None:
         """
         address: the server's host, or the path of its Unix socket, which begins with "/".
         recipients: who gets it, one or several.
         sender: where the server may send what it cannot deliver; "" nowhere. None: what the message's Return-Path says.
-        timeout: seconds for connecting and for each answer. A server that lets them pass is left alone for the rest of
-            the fetch; should it have taken the message all the same, it gets it again.
+        timeout: seconds for connecting, and for each answer but those to a message. A server that lets them pass is
+            left alone for the rest of the fetch.
+        answer_timeout: seconds for the server to file a message, and to answer for each recipient. RFC 5321 wants ten
+            minutes, since a message that it has taken when they are over is handed to it again.
         """
         self._address = os.fsdecode(address)
         self._port = port
         self._recipients = [recipients] if isinstance(recipients, str) else list(recipients)
         self._sender = sender
         self._timeout = timeout
+        self._answer_timeout = answer_timeout
         if not self._address or not self._recipients:
             raise ValueError("LMTP needs a host or a path, and a recipient")
         if "/" in self._address[1:] and not self._address.startswith("/"):
             raise ValueError(f"the path of an LMTP server's socket begins with '/', unlike {self._address!r:.80}")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
             raise ValueError(f"no port: {port!r:.80}")
-        if not _is_seconds("timeout", timeout):
-            raise ValueError("timeout must be a number of seconds, more than 0 and up to a day")
+        for name, seconds in {"timeout": timeout, "answer_timeout": answer_timeout}.items():
+            if not _is_seconds(name, seconds):
+                raise ValueError(f"{name} must be a number of seconds, more than 0 and up to a day")
         for name in (*self._recipients, sender or "sender"):
             if not isinstance(name, str):
                 raise TypeError(f"an address must be a str, not {type(name).__name__}")
@@ -153,10 +167,11 @@ class LMTP(Value):
         return _LMTPSink(self, waiting)
 
 
-class _LMTPSink:
+class _LMTPSink(Sink):
     """A connection to an LMTP server, made for the first message of a fetch, and again after a failure."""
 
     PIECE = 1 << 16  # octets of a message that go out within the timeout
+    FAREWELL = 5.0  # seconds, at most, for which the answer to QUIT is waited for
 
     def __init__(self, server: LMTP, waiting: Waiting) -> None:
         self._server = server
@@ -165,10 +180,31 @@ class _LMTPSink:
         self._silent: Error | None = None
         self._closed = False
 
+    def leave(self) -> Steps[None]:
+        if self._connection is not None:
+            yield asking(self._waiting.offload, self._quit)
+
+    def _quit(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._bid_farewell(connection)
+
+    def _bid_farewell(self, connection: smtplib.LMTP) -> None:
+        """QUIT, which is to come before a client closes (RFC 5321, 4.1.1.10). What it is answered changes nothing."""
+        with contextlib.suppress(OSError):
+            if connection.sock is not None:
+                connection.sock.settimeout(min(self._server._timeout, self.FAREWELL))
+            connection.quit()
+        connection.close()
+
     def close(self) -> None:
         self._closed = True  # a thread may still be at it, whose task was cancelled
         connection, self._connection = self._connection, None
         if connection is not None:
+            with contextlib.suppress(OSError):
+                if connection.sock is not None:
+                    connection.sock.settimeout(0)  # an event loop may be in this thread
+                connection.putcmd("QUIT")
             connection.close()
 
     def deliver(self, message: Incoming) -> Steps[str]:
@@ -188,6 +224,10 @@ class _LMTPSink:
             if not self._closed:
                 self._connection, connection = connection, None
             return said
+        except (Refused, Temporary):  # it has answered, and is there
+            if connection is not None:
+                self._bid_farewell(connection)
+            raise
         except smtplib.SMTPResponseException as error:
             words = error.smtp_error
             raise self._failure(
@@ -212,6 +252,9 @@ class _LMTPSink:
         try:
             self._expect(connection.connect(self._server._address, self._server._port), 220, "greeting")
             self._expect(connection.ehlo(), 250, "LHLO")
+        except (Refused, Temporary):
+            self._bid_farewell(connection)
+            raise
         except BaseException:
             connection.close()
             raise
@@ -226,10 +269,18 @@ class _LMTPSink:
             self._expect(connection.rcpt(recipient), 250, f"RCPT {recipient}")
         self._expect(connection.docmd("DATA"), 354, "DATA")
         self._send_octets(connection, data)
-        answers = [connection.getreply() for _ in server._recipients]  # one for each
+        answers = self._answers(connection)
         for recipient, answer in zip(server._recipients, answers, strict=True):
             self._expect(answer, 250, f"delivery to {recipient}")
         return "; ".join(_visible(text.decode("latin-1")) for _, text in answers)
+
+    def _answers(self, connection: smtplib.LMTP) -> list[tuple[int, bytes]]:
+        """What the server says to a message: for each recipient, and when it is through with it."""
+        assert connection.sock is not None
+        connection.sock.settimeout(self._server._answer_timeout)
+        answers = [connection.getreply() for _ in self._server._recipients]
+        connection.sock.settimeout(self._server._timeout)
+        return answers
 
     def _send_octets(self, connection: smtplib.LMTP, data: bytes) -> None:
         """As a whole it would have to go out within one timeout, which a large one on a slow line does not."""
@@ -253,14 +304,11 @@ def _visible(text: str) -> str:
     return text.encode("unicode_escape").decode("ascii")[:300]
 
 
-class FunctionSink:
+class FunctionSink(Sink):
     """A function of the script's that gets each message."""
 
     def __init__(self, function: Callable[[Incoming], Any]) -> None:
         self._function = function
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def deliver(self, message: Incoming) -> Steps[str]:
         refuse_coroutine((yield asking(self._function, message)), self._function)
@@ -281,7 +329,7 @@ class Route(NamedTuple):
 
     maildirs: tuple[_core.Delivery, ...]
     sinks: tuple[Any, ...]
-    """With `deliver` and `close`."""
+    """Each a `Sink`."""
 
 
 class Routes:
@@ -319,6 +367,11 @@ class Routes:
         if key not in self._sinks:  # with the place, so that no other has its id
             self._sinks[key] = (place, place._sink(self._waiting) if known else FunctionSink(place))
         return self._sinks[key][1]
+
+    def leave(self) -> Steps[None]:
+        """The fetch has ended well."""
+        for _, sink in tuple(self._sinks.values()):
+            yield from sink.leave()
 
     def close(self) -> None:
         """Lets go of connections."""

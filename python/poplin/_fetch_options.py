@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poplin import _command_fetch
+from poplin._command import add_command
 from poplin._fetching import keep_seconds
 from poplin._secrets import PASSWORD_VARIABLE, TOKEN_VARIABLE
 
@@ -35,16 +36,15 @@ examples:
 
 def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the subcommand to those of the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "fetch",
+        _command_fetch.run,
         help="new mail from a server to here, nothing lost and nothing twice",
-        usage="%(prog)s URL (--into PATH | --mbox PATH | --lmtp ADDRESS RECIPIENT)... [options]",
+        usage="URL (--into PATH | --mbox PATH | --lmtp ADDRESS RECIPIENT)... [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    parser.set_defaults(run=_command_fetch.run, prog=parser.prog)
     parser.add_argument("url", metavar="URL", help="pop3s://USER@HOST[:PORT] (TLS), pop3:// (STLS), or a bare host")
     _add_destinations(parser.add_argument_group("where to; as many as wanted, and each message goes to all"))
     _add_choice(parser.add_argument_group("which messages, and how long they stay"))

@@ -125,10 +125,10 @@ class Progress(NamedTuple):
     """Octets in all, as the server announced them, and corrected by what came."""
 
     listed: int
-    """Messages on the server when it was last asked."""
+    """Messages on the server when the fetch began."""
 
     known: int
-    """Of these, those that earlier fetches have delivered."""
+    """Of these, those that earlier fetches have delivered; also those too large whose headers they have."""
 
     deleted: int
     """Messages that the server has confirmed to be gone."""

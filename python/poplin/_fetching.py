@@ -24,7 +24,7 @@ from poplin._errors import Error, NetworkError
 from poplin._fetch_results import FetchedMessage, Incoming, Progress, Report
 from poplin._paths import is_folder, path_of
 from poplin._seen import Seen
-from poplin._url import URL
+from poplin._url import URL, text_of
 
 DAY = 86400
 COUNT_MAX = 0xFFFFFFFF
@@ -127,6 +127,7 @@ class Fetching:
             self._open.callback(self._routes.close)
             try:
                 yield from self._go_on()
+                yield from self._routes.leave()
             except BaseException as error:
                 self._stop()
                 with contextlib.suppress(AttributeError):  # an exception of the script's may have no room for it
@@ -223,6 +224,8 @@ class Fetching:
         """Just before the server is asked: where an argument cannot be meant, nothing is made on the disk."""
         self._route = self._routes.of(self._into)
         self._store = self._open.enter_context(_store(self._seen, self._dry_run))
+        if self._store is not None and not self._dry_run:  # which writes nothing
+            self._open.enter_context(self._store.claim(self._account))
         self._core.deliver_to(self._route.maildirs, bool(self._route.sinks))
         if self._route.sinks:
             self._core.settle_each()
@@ -352,7 +355,7 @@ def _check_options(options: Mapping[str, Any], commit_every: int | None) -> None
 
 def _check_user(url: str | URL | None, options: Mapping[str, Any]) -> None:
     """A fetch logs in, which takes a user wherever the mechanism does not say who it is."""
-    text = str(url) if isinstance(url, URL) else url or "pop3://localhost"
+    text = "pop3://localhost" if not url else text_of(url)
     _, _, _, user, auth, _ = _core.parse_url(text, options.get("tls", "auto"))
     mechanisms = mechanism_names(auth if options.get("auth") is None else options["auth"])
     free = mechanisms is not None and _core.need_no_secret(mechanisms)
@@ -407,7 +410,7 @@ def account_of(url: str | URL | None, options: Mapping[str, Any]) -> str:
         raise ValueError("fetch() needs a URL or host, or path=; and with sock= account=, to remember the messages by")
     where, url_user = "" if path is None else os.fsdecode(path), None
     if url is not None:
-        text = str(url) if isinstance(url, URL) else url
+        text = text_of(url)
         _, host, port, url_user, _, _ = _core.parse_url(text, options.get("tls", "auto"))
         host = f"[{host.lower()}]" if ":" in host else host.lower()
         where = where or (host if port in PORTS else f"{host}:{port}")

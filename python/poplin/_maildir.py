@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal
 
 from poplin import _core
 from poplin._alone import Alone
+from poplin._backend import Outcome
 from poplin._errors import Error
 from poplin._offers import days_of
 
@@ -77,6 +78,10 @@ class Maildir(Alone):
     def __repr__(self) -> str:
         return f"<poplin.Maildir {os.fsdecode(self._path)!r}>"
 
-    def close(self) -> None:
-        """Lets go of the folders; of no use afterwards. Closing twice is peaceful."""
+    def close(self, outcome: Outcome | None = None, error: Error | None = None) -> None:
+        """
+        Lets go of the folders; of no use afterwards. Closing twice is peaceful. What a server tells it is for those who
+        override it.
+        """
+        del outcome, error
         self._core.close()

@@ -1,8 +1,9 @@
 """What the machines of `poplin.protocol` tell: a class for each kind of event."""
 
 import enum
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from poplin._backend import Outcome
 from poplin._errors import Error
 
 
@@ -491,7 +492,7 @@ class SessionClosed(NamedTuple):
     [SessionClosed(outcome='committed', error=None)]
     """
 
-    outcome: Literal["committed", "left", "dropped", "timed out", "failed"]
+    outcome: Outcome
     """How it ended; only "committed" has deleted anything."""
 
     error: Error | None

@@ -33,6 +33,7 @@ T = TypeVar("T")
 _SQL = _core.SEEN_STATEMENTS
 _LIMITS = _core.SEEN_LIMITS
 _OPENING, _READING, _WRITING = "opening the seen store", "reading the seen store", "writing the seen store"
+_CLAIMING = "claiming the account"
 
 
 class SeenRecord(NamedTuple):
@@ -218,6 +219,7 @@ class Seen(Alone):
         """Opens it, as `seen` does."""
         text = path_of("a seen store", path)
         self._path = text if text.startswith("/") else f"./{text}"  # SQLite knows names that are no files
+        self._place = os.path.realpath(self._path)  # wherever the process goes
         self._process = os.getpid()
         self._database: sqlite3.Connection | None = None
         sqlite3 = _sqlite()
@@ -298,6 +300,29 @@ class Seen(Alone):
         with self._open(_WRITING) as database:
             return database.execute(_SQL[statement], bound).rowcount
 
+    @contextmanager
+    def claim(self, account: str) -> Iterator[None]:
+        """
+        A context manager, as long as which nobody else claims the account, in this process or another, in any language.
+        A fetch claims its account by itself, so this is for a script that does something in its place, and then not to
+        both: while a claim stands, a fetch of the account fails with `InUse`, and while a fetch is under way, a claim.
+
+        The system ends it with the process, however that ends. It is kept in the file PATH-claims, beside the store; on
+        a file system without locks it keeps nobody away.
+
+        >>> with poplin.seen(folder / "seen.db") as store, store.claim("alice"):
+        ...     poplin.fetch(server.url, user="alice", password="secret", account="alice", into=print, seen=store)
+        Traceback (most recent call last):
+        poplin.InUse: claiming the account: another fetch of this account is under way: try again when that is done
+        """
+        _check_account(account)
+        self._check_open(_CLAIMING)
+        held = _core.Claim(self._place, account)
+        try:
+            yield
+        finally:
+            held.release()
+
     def recall(self, account: str) -> list[Row]:
         """For the fetch: (uid, copy, step, octets, first_seen, changed, gone) of each record, times in seconds."""
 
@@ -339,12 +364,16 @@ class Seen(Alone):
     @contextmanager
     def _open(self, doing: str) -> Iterator[sqlite3.Connection]:
         """The connection, for something that may fail."""
+        database = self._check_open(doing)
+        with self._failures(doing):
+            yield database
+
+    def _check_open(self, doing: str) -> sqlite3.Connection:
         if self._process != os.getpid():
             raise StateError("the process that opened the seen store has forked: open it in the child", doing=doing)
         if self._database is None:
             raise StateError("the seen store is closed", doing=doing)
-        with self._failures(doing):
-            yield self._database
+        return self._database
 
     @contextmanager
     def _failures(self, doing: str) -> Iterator[None]:

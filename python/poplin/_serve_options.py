@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from poplin import _core, _serve, testing
+from poplin import _serve, testing
+from poplin._command import add_command
 from poplin._offers import SECONDS, ServerLimits
 
 DESCRIPTION = """\
@@ -34,16 +35,15 @@ examples:
 
 def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the subcommand to those of the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "serve",
+        _serve.run,
         help="a test server for clients in any language",
-        usage="%(prog)s [PATH] [--user NAME:SECRET]... [options]",
+        usage="[PATH] [--user NAME:SECRET]... [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    parser.set_defaults(run=_serve.run, prog=parser.prog)
     _add_mail(parser.add_argument_group("mail"))
     _add_connection(parser.add_argument_group("connection"))
     _add_logins(parser.add_argument_group("logins"))
@@ -181,7 +181,7 @@ def _add_offers(group: argparse._ArgumentGroup) -> None:
 
 def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
     tables: dict[str, tuple[Mapping[str, str], str]] = {
-        "faults": ({name: meaning for name, (_, meaning) in _core.FAULT_SETTINGS.items()}, "the settings of faults"),
+        "faults": (testing.FAULT_SETTINGS, "the settings of faults"),
         "quirks": (testing.QUIRKS, "the quirks"),
         "attacks": (testing.ATTACKS, "the attacks on STLS"),
         "blemishes": (testing.BLEMISHES, "the blemishes of certificates"),

@@ -42,6 +42,7 @@ class BaseServer(Alone, Generic[B, S]):
         cert_pem: str | None = None,
         key_pem: str | None = None,
         certificates: Iterable[AnyPath | tuple[AnyPath, AnyPath]] = (),
+        staple: bytes | None = None,
         resumption: bool = True,
         key_log: AnyPath | None = None,
         workers: int = 0,
@@ -78,6 +79,7 @@ class BaseServer(Alone, Generic[B, S]):
         cert_file, key_file: PEM files (the key may be in cert_file); or cert_pem, key_pem: PEM text.
         certificates: further ones for other names, each a PEM file or a pair of them: the name that the client asks for
             decides, a client that names none sees the first, and one that names another is refused.
+        staple: an OCSP response (DER), handed out with the first certificate.
         resumption: False hands out no tickets by which a client can take up its TLS session again.
         key_log: a file to which the secrets of all connections are appended, for Wireshark: whoever reads it reads all.
         workers: threads on which the backend's methods run, so that a slow one holds up nobody; 0: the server's own.
@@ -128,6 +130,8 @@ class BaseServer(Alone, Generic[B, S]):
         certified = cert_file is not None or cert_pem is not None
         clients = client_ca_settings(logins.get("mechanisms"), certified, client_ca_file, client_ca_pem)
         extras = clients | {"no_resumption": not resumption}
+        if staple is not None:
+            extras["staple"] = staple
         if key_log is not None:
             extras["key_log"] = os.fsencode(key_log)
         credentials = _identity(cert_file, key_file, cert_pem, key_pem, extras, further_certificates(certificates))
@@ -201,6 +205,11 @@ class BaseServer(Alone, Generic[B, S]):
         """
         return self._serving.errors
 
+    @property
+    def open_sessions(self) -> int:
+        """How many sessions are open just now; none any more, once it is stopped."""
+        return self._serving.open_sessions
+
     def __repr__(self) -> str:
         kind = f"{type(self).__module__}.{type(self).__qualname__}".replace("._server", "")
         return f"<{kind} {self._address}, {self._serving.state}>"
@@ -260,8 +269,8 @@ def _identity(
     if cert_file is None and cert_pem is None:
         if key_file is not None or key_pem is not None:
             raise ValueError("a key without a certificate")
-        if others or "key_log" in extras:
-            raise ValueError("certificates= and key_log= go with a first certificate, cert_file= or cert_pem=")
+        if others or "key_log" in extras or "staple" in extras:
+            raise ValueError("certificates=, staple= and key_log= go with a first certificate, cert_file= or cert_pem=")
         return None
     if cert_file is not None and (cert_pem is not None or key_pem is not None):
         raise ValueError("cert_file= with key_file=, or cert_pem= with key_pem=, not both")

@@ -40,6 +40,11 @@ class BaseServing:
         return list(self._errors)
 
     @property
+    def open_sessions(self) -> int:
+        """How many sessions are open."""
+        return self._core.sessions()
+
+    @property
     def state(self) -> str:
         """A word for it."""
         raise NotImplementedError

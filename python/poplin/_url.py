@@ -13,7 +13,8 @@ class URL:
 
     host: a name in ASCII, or an IP address without brackets.
     scheme: "pop3s" (TLS from the first octet), "pop3" (STLS), or RFC 2384's "pop", which means the same as "pop3".
-    port: 0 stands for the scheme's own, and becomes it: 995, or 110 for the other two.
+    port: 0 stands for the scheme's own, and becomes it: 995, or 110 for the other two. The tls= of `connect` may choose
+      another then; a port that was given stays.
     user: who logs in, as the server knows him; what a URL cannot hold as it is is percent-encoded in the text.
     auth: the only mechanism that may be used; "*" is any; "+APOP" for APOP, which is no SASL mechanism.
 
@@ -26,7 +27,7 @@ class URL:
     995
     """
 
-    __slots__ = ("auth", "host", "port", "scheme", "user")
+    __slots__ = ("_text", "auth", "host", "port", "scheme", "user")
 
     host: str
     """A name, or an IP address without brackets."""
@@ -43,6 +44,8 @@ class URL:
     auth: str | None
     """The mechanism; None: it does not say."""
 
+    _text: str
+
     def __init__(
         self,
         host: str,
@@ -52,7 +55,8 @@ class URL:
         user: str | None = None,
         auth: str | None = None,
     ) -> None:
-        self._take(_core.format_url(scheme, host, port, user, auth))
+        text = _core.format_url(scheme, host, port, user, auth)
+        self._take(text if not port or text.endswith(f":{port}") else f"{text}:{port}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -79,7 +83,7 @@ class URL:
         return hash(str(self))
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return type(self).parse, (str(self),)
+        return type(self).parse, (self._text,)
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError(f"a URL does not change: make another one with another {name}")
@@ -88,3 +92,9 @@ class URL:
         scheme, host, port, user, auth, _ = _core.parse_url(text, "auto")
         for name, value in (("scheme", scheme), ("host", host), ("port", port), ("user", user), ("auth", auth)):
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_text", text)
+
+
+def text_of(url: str | URL) -> str:
+    """The text that a URL was made of: unlike `str()` of it, it has the scheme's own port where that was given."""
+    return url._text if isinstance(url, URL) else url

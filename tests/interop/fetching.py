@@ -19,16 +19,17 @@ PATIENCE = 300
 """Seconds after which a program hangs."""
 KILLED = -signal.SIGKILL
 
-# Each is called with URL USER MAILDIR SEEN KEEP CA_FILE. The maildrop's name is the user's, whatever port leads to it.
+# Each is called with URL USER SEEN KEEP MAILDIR, and trusts what POPLIN_CA_FILE names. The maildrop's name is the
+# user's, whatever port leads to it.
 _PYTHON = """
-import sys, poplin
-url, user, into, seen, keep, ca_file = sys.argv[1:]
-login = {"user": user, "password": "sesame", "ca_file": ca_file}
+import os, sys, poplin
+url, user, seen, keep, into = sys.argv[1:]
+login = {"user": user, "password": "sesame", "ca_file": os.environ["POPLIN_CA_FILE"]}
 print(poplin.fetch(url, into=into, seen=seen, keep=keep, account=user, **login))
 """
 _LUA = """
-local url, user, into, seen, keep, ca_file = table.unpack(arg)
-local login = { user = user, password = "sesame", ca_file = ca_file }
+local url, user, seen, keep, into = table.unpack(arg)
+local login = { user = user, password = "sesame", ca_file = os.getenv("POPLIN_CA_FILE") }
 local wishes = { into = into, seen = seen, keep = keep, account = user }
 for name, value in pairs(wishes) do login[name] = value end
 print(assert(require("poplin").fetch(url, login)))
@@ -52,13 +53,13 @@ class Fetcher:
     def __init__(self, face: str, user: str, folder: Path, ca_file: Path) -> None:
         self.maildir = folder / "Maildir"
         self._command = FACES[face]
-        self._words = (user, str(self.maildir), str(folder / "seen.sqlite"))
-        self._ca_file = str(ca_file)
+        self._user, self._seen = user, str(folder / "seen.sqlite")
+        self._environment = {**ENVIRONMENT, "POPLIN_CA_FILE": str(ca_file)}
 
     def start(self, url: str, keep: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [*self._command, url, *self._words, keep, self._ca_file],
-            env=ENVIRONMENT,
+            [*self._command, url, self._user, self._seen, keep, str(self.maildir)],
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

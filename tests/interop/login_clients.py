@@ -96,7 +96,8 @@ def getmail(login: Login) -> Attempt:
             f"[destination]\ntype = Maildir\npath = {folder}/mail/\n"
             "[options]\nread_all = true\ndelete = false\ndelivered_to = false\nreceived = false\nverbose = 0\n",
         )
-        script = write(folder / "getmail.py", Path(__file__).with_name("getmail.py").read_text())
+        for name in ("getmail_child.py", "getmail.py"):
+            script = write(folder / name, Path(__file__).with_name(name).read_text())
         return run(folder, ["/usr/bin/python3", script, "--getmaildir", folder], cwd=folder, **as_nobody(folder))
 
 

@@ -214,8 +214,9 @@ class Getmail(Peer):
             f"[options]\nread_all = true\ndelete = {str(account.delete).lower()}\n"
             "delivered_to = false\nreceived = false\nverbose = 0\n",
         )
-        # A copy, that nobody may read; Debian's Python has the modules.
-        script = account.write("getmail.py", Path(__file__).with_name("getmail.py").read_text())
+        # Copies, that nobody may read; Debian's Python has the modules.
+        for name in ("getmail_child.py", "getmail.py"):
+            script = account.write(name, Path(__file__).with_name(name).read_text())
         options = as_nobody(account.folder)
         run("/usr/bin/python3", script, "--getmaildir", account.folder, cwd=account.folder, **options)
         return files(account.mail / "new")

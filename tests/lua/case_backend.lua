@@ -166,7 +166,7 @@ function maildrop_of(plan)
   }
   if not is_without(plan, "close") then
     local closed = plan:method("close")
-    drop.close = function(self) closed(self) end -- what Lua's is told besides is not the cases'
+    drop.close = function(self, outcome, err) return closed(self, outcome, err and err.kind) end
   end
   for name, value in pairs(plan.text.own or {}) do
     drop[name] = value

@@ -30,9 +30,9 @@ end
 -- What is called for a password or a token; { raises = … } is raised.
 local function callback(self, name, answers)
   local turn = 0
-  return function(answer)
+  return function(given)
     turn = turn + 1
-    table.insert(self.asked, name == "token" and { name, answer == nil and null or answer } or { name })
+    table.insert(self.asked, { name, given == nil and null or given })
     if type(answers[turn]) == "table" then
       error(answers[turn].raises)
     end
@@ -160,8 +160,12 @@ function verbs.retr(self, step, arguments)
   return table.concat(pieces)
 end
 
-function verbs.messages(self, step)
-  local messages, err = client_of(self, step):messages()
+function verbs.messages(self, step, given)
+  local options = {}
+  for name, value in pairs(given) do
+    options[name] = filled(self, value)
+  end
+  local messages, err = client_of(self, step):messages(options)
   if not messages then
     return nil, err
   end

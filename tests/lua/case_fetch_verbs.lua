@@ -123,6 +123,12 @@ function verbs.seen(self, _, given)
   local store <close> = assert(poplin.seen(self.folder .. "/seen.db"))
   if verb == "age" then
     return age(store, first, second)
+  elseif verb == "claim" then -- until it is released; at the end of the case it is closed as a client is
+    local claim, err = store:claim(first)
+    self.clients["claim " .. first] = claim or self.clients["claim " .. first]
+    return claim and true, err
+  elseif verb == "release" then
+    return self.clients["claim " .. first]:close()
   end
   local value, err = store[verb](store, first, second, third)
   if value == nil or verb ~= "messages" then

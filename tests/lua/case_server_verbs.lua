@@ -160,6 +160,23 @@ verbs["assert"] = function(self, step, assertions)
   end
 end
 
+function verbs.closed(self, _, count)
+  local function is_there()
+    local closed = 0
+    for _, asked in ipairs(self.plan.asked) do
+      closed = closed + (asked[1] == "close" and 1 or 0)
+    end
+    return closed >= count
+  end
+  while not is_there() do
+    poplin.sleep(0)
+  end
+end
+
+function verbs.open_sessions(self)
+  return self.server:open_sessions()
+end
+
 function verbs.stop(self)
   self.server:stop()
 end

@@ -1,6 +1,7 @@
 --- poplin.fetch: where messages go, functions of the script's among it, and what a filter says.
 
 local lfs = require "lfs"
+local core = require "poplin.core"
 local poplin = require "poplin"
 local fetching = require "fetching"
 local kit = require "kit"
@@ -157,22 +158,58 @@ describe("several destinations", function()
   end)
 
   -- holds: T-DLV-3 C
+  it("may be Maildirs of which one is closed meanwhile", function()
+    local open, opened = core.delivery, {}
+    core.delivery = function(path)
+      opened[path] = open(path)
+      return opened[path]
+    end
+    finally(function() core.delivery = open end)
+    fetching.serve(3)
+    local into, count = { folder .. "/one", folder .. "/two" }, 0
+    into[3] = function()
+      count = count + 1
+      return count ~= 2 or opened[into[2]]:close() == nil
+    end
+    local report = assert(fetching.fetch { keep = "none", into = into })
+    assert.are.same({ "delivered", "failed", "failed" }, fetching.results(report))
+    for i = 2, 3 do
+      assert.are.equal("state", report.messages[i].error.kind)
+      assert.are.equal(i == 2 and 2 or 1, #report.messages[i].places)
+    end
+    assert.are.equal("message 2, message 3", fetching.left())
+    report = assert(fetching.fetch { keep = "none", into = into, filter = function(message)
+      return message.number == 1 and folder .. "/three" or opened[into[2]]:close() == nil
+    end })
+    assert.are.same({ "delivered", "failed" }, fetching.results(report))
+    assert.are.equal("state", report.messages[2].error.kind)
+    assert(fetching.fetch { keep = "none", into = into })
+    assert.are.equal("", fetching.left())
+  end)
+
+  -- holds: T-DLV-3 C
   it("may be Maildirs of which one cannot be written", function()
     fetching.serve(2)
     local two = folder .. "/two"
     local report, err = fetching.fetch { into = { folder .. "/one", folder .. "/nowhere/two" } }
     assert.is_nil(report or err.report.messages[1])
     assert.are.equal("io", err.kind)
-    for _, lost in ipairs { two .. "/new", two .. "/tmp" } do -- it fails at a message's end, or beginning
-      report = assert(fetching.fetch { account = lost, into = { folder .. "/one", two, function()
-        os.execute("rm -rf " .. lost)
-        return true
-      end } })
-      assert.are.same({ "delivered", "failed" }, fetching.results(report))
-      assert.are.equal("io", report.messages[2].error.kind)
-      assert.are.equal(1, #report.messages[2].places)
+    local function lose(name)
+      return function() return os.execute("rm -rf " .. two .. "/" .. name) end
     end
-    assert.are.equal("message 1, message 1, message 2, message 2", fetching.subjects "one")
+    report = assert(fetching.fetch { into = { folder .. "/one", two }, filter = lose "tmp" }) -- none can begin
+    assert.are.same({ "failed", "failed" }, fetching.results(report))
+    for i = 1, 2 do
+      assert.are.equal("io", report.messages[i].error.kind)
+      assert.are.equal(1, #report.messages[i].places)
+    end
+    assert.are.equal("message 1, message 2", fetching.subjects "one")
+    -- what is complete cannot be put into its place
+    report, err = fetching.fetch { account = "another", into = { folder .. "/one", two, lose "new" } }
+    assert.is_nil(report)
+    assert.are.equal("io", err.kind)
+    assert.are.same({ "failed" }, fetching.results(err.report))
+    assert.are.equal("message 1, message 1, message 2", fetching.subjects "one")
   end)
 end)
 

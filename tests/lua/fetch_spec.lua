@@ -280,6 +280,57 @@ describe("what is remembered", function()
     end
   end)
 
+  it("may be in a store of the script's own that claims accounts", function()
+    fetching.serve(1)
+    local claimed, asked = {}, {}
+    local store = {
+      recall = function() return {} end,
+      record = function() return true end,
+      claim = function(self, account)
+        table.insert(asked, account)
+        if self.problem or claimed[account] then
+          return nil, self.problem
+        end
+        claimed[account] = true
+        return { close = function() claimed[account] = nil end }
+      end,
+    }
+    local report, err
+    assert.are.equal(1, assert(fetching.fetch { seen = store, account = "mine", into = function()
+      assert.are.same({ mine = true }, claimed)
+      report, err = fetching.fetch { seen = store, account = "mine" }
+      return true
+    end }).delivered)
+    assert.is_nil(report)
+    assert.are.equal("in_use", err.kind)
+    kit.contains(err.text, "another fetch of this account is under way")
+    assert.is_nil(fetching.fetch { seen = store, account = "mine", password = "wrong" })
+    assert.has_error(function()
+      fetching.fetch { seen = store, account = "mine", progress = function() error "enough" end }
+    end)
+    assert.are.same({}, claimed)
+    assert.are.same({ "mine", "mine", "mine", "mine" }, asked)
+    assert(fetching.fetch { seen = store, account = "mine", dry_run = true })
+    assert.are.equal(4, #asked)
+    store.problem = "the database is gone"
+    assert.are.equal("the database is gone", select(2, fetching.fetch { seen = store, account = "mine" }))
+    store.problem = poplin.IN_USE
+    assert.are.equal("in_use", select(2, fetching.fetch { seen = store, account = "mine" }).kind)
+  end)
+
+  it("may be in a store of the script's own that has no claims, and no room for questions", function()
+    fetching.serve(1)
+    local store = setmetatable({
+      recall = function() return {} end,
+      record = function() return true end,
+    }, { __index = function(_, name) error("no field " .. name) end })
+    assert.are.equal(1, assert(fetching.fetch { seen = store, account = "mine" }).delivered)
+    rawset(store, "claim", function() return true end)
+    local ok, problem = pcall(fetching.fetch, { seen = store, account = "mine" })
+    assert.is_false(ok)
+    kit.contains(problem, "claim of a seen store must return an object with a method close, not a boolean")
+  end)
+
   it("has to be a store", function()
     fetching.serve(1)
     kit.write(folder .. "/seen.db", ("x"):rep(4096))

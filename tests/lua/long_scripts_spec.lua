@@ -113,7 +113,7 @@ describe("watch.lua", function()
     server, url = scripts.mail_server()
     local pid
     process, pid = scripts.start("watch.lua", url .. " " .. folder .. "/seen 3600 " .. folder .. "/ca.pem")
-    scripts.wait_for(server, function() return server.sessions[1].outcome end)
+    scripts.wait_for(server, function(session) return session.outcome end)
     scripts.interrupt(pid)
     local status, said = scripts.ended(process)
     assert.are.equal(130, status, said)

@@ -105,7 +105,7 @@ describe("a Maildir", function()
     local pop = assert(support.connect(server))
     assert(pop:dele(1))
     support.warnings(function() pop:close() end)
-    while server:sessions() > 0 do
+    while server:open_sessions() > 0 do
       poplin.step(1)
     end
     assert.is_true(exists("new/1.a"))

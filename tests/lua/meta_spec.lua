@@ -29,6 +29,7 @@ local OPTIONS = {
   ["poplin.ConnectOptions"] = known.CONNECT,
   ["poplin.ConnectLimits"] = known.CONNECT_LIMITS,
   ["poplin.DiscoverOptions"] = known.DISCOVER,
+  ["poplin.MessagesOptions"] = known.MESSAGES,
   ["poplin.FetchOptions"] = known.FETCH,
   ["poplin.Url"] = known.URL,
   ["poplin.ServeOptions"] = known.SERVE,
@@ -309,6 +310,7 @@ describe("the annotations of objects", function()
     local seen = assert(poplin.seen(folder .. "/seen.db"))
     assert(seen:record("alice", { { uid = "a", step = "taken", octets = 1, first_seen = 1, changed = 1, gone = 1 } }))
     objects["poplin.Seen"], objects["poplin.SeenRecord"] = seen, seen:messages("alice")[1]
+    objects["poplin.Claim"] = assert(seen:claim "alice")
     objects["poplin.Task"] = poplin.spawn(function() end)
     objects["poplin.Url"] = assert(poplin.parse_url("alice@localhost"))
     objects["poplin.Candidate"] = assert(poplin.discover("alice@example.org", function()
@@ -336,7 +338,8 @@ describe("the annotations of objects", function()
 
   teardown(function()
     for _, class in ipairs {
-      "poplin.Client", "poplin.testing.Server", "poplin.Server", "poplin.Maildir", "poplin.Seen",
+      "poplin.Client", "poplin.testing.Server", "poplin.Server", "poplin.Maildir", "poplin.Claim",
+      "poplin.Seen",
     } do
       local _ <close> = objects[class]
     end

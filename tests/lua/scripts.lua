@@ -85,16 +85,13 @@ function scripts.mail_server(options)
   return server, server:url_for("alice")
 end
 
---- Waits until a client has come to the server and `holds` answers something that is true, which may be of the file
--- system, too, so that it is asked all the time; raises what was said where that lasts.
+--- Waits until a client has come to the server and `holds` answers something that is true of its first session; raises
+-- what was said where that lasts.
 function scripts.wait_for(server, holds)
-  for _ = 1, 20000 do
-    if server.sessions[1] and holds() then
-      return
-    end
-    poplin.sleep(0.001)
-  end
-  error("what was waited for did not come: " .. server.transcript)
+  assert(server:wait_for(function()
+    local session = server.sessions[1]
+    return session and holds(session)
+  end, 20))
 end
 
 function scripts.subjects_on(server)

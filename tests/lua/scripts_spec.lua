@@ -1,7 +1,6 @@
 --- The scripts of examples/lua that fetch and filter mail, and the demonstration, run as they stand: what they do, and
 -- how they fail.
 
-local lfs = require "lfs"
 local scripts = require "scripts"
 
 local folder
@@ -9,6 +8,19 @@ local folder
 before_each(function() folder = scripts.begin() end)
 
 after_each(function() scripts.finish() end)
+
+-- fetch_maildir.lua, which says when it is through with the first message.
+local TELLING = [[-e 'local poplin = require "poplin"
+  local fetch = poplin.fetch
+  function poplin.fetch(url, options)
+    function options.progress(now)
+      if now.messages_done == 1 then
+        print "one is done"
+        io.stdout:flush()
+      end
+    end
+    return fetch(url, options)
+  end' examples/lua/fetch_maildir.lua]]
 
 describe("fetch_maildir.lua", function()
   local maildir, server, url
@@ -83,17 +95,15 @@ describe("fetch_maildir.lua", function()
 
   it("may be interrupted", function()
     server:fault("RETR", { nth = 2, stall_before = true, times = 1 })
-    local process, pid = scripts.start("fetch_maildir.lua", table.concat({ "--delete", url, maildir,
-      folder .. "/ca.pem" }, " "), before())
-    scripts.wait_for(server, function()
-      return lfs.attributes(maildir .. "/new") and scripts.names_in(maildir .. "/new")[1] or server.sessions[1].outcome
-    end)
+    local process, pid = scripts.start(TELLING, table.concat({ "--delete", url, maildir, folder .. "/ca.pem" }, " "),
+      before())
+    assert.are.equal("one is done", process:read("l"))
     scripts.interrupt(pid)
     local status, said = scripts.ended(process)
     assert.are.equal(130, status, said)
     scripts.contains(said, "interrupted!")
     assert.are.equal(scripts.ALL, scripts.subjects_on(server))
-    scripts.wait_for(server, function() return server.sessions[1].outcome end)
+    scripts.wait_for(server, function(session) return session.outcome end)
     assert.are.equal(0, (fetch("--delete")))
     assert.are.equal("", scripts.subjects_on(server))
     assert.are.equal(3, #scripts.names_in(maildir .. "/new"))
@@ -184,7 +194,7 @@ describe("filter.lua", function()
     server:fault("TOP", { nth = 2, stall_before = true })
     local process, pid = scripts.start("filter.lua", "--delete " .. url .. " " .. folder .. "/rules.lua " .. folder
       .. "/ca.pem")
-    scripts.wait_for(server, function() return server.sessions[1].marked[1] end)
+    scripts.wait_for(server, function(session) return session.marked[1] end)
     scripts.interrupt(pid)
     assert.are.equal(130, (scripts.ended(process)))
     assert.are.equal(scripts.ALL, scripts.subjects_on(server))

@@ -115,6 +115,36 @@ describe("the seen store", function()
     collectgarbage()
   end)
 
+  it("has accounts claimed, each by one at a time", function()
+    local function claimed_by_another()
+      local claim, err = seen:claim "alice"
+      assert.is_nil(claim)
+      return err.kind
+    end
+    do
+      local _ <close> = assert(seen:claim "alice")
+      assert.are.equal("in_use", claimed_by_another())
+      assert(seen:claim "bob"):close()
+      reopen()
+      assert.are.equal("in_use", claimed_by_another())
+      assert(seen:mark("alice", { "a" }))
+    end
+    local claim = assert(seen:claim "alice")
+    claim:close()
+    claim:close()
+    assert(seen:claim "alice")
+    collectgarbage()
+    assert(seen:claim "alice"):close()
+    assert.has_error(function() seen:claim "" end)
+    assert.has_error(function() seen:claim "a\nb" end)
+    assert.has_error(function() seen:claim() end)
+    assert(os.execute("rm " .. path .. "-claims && mkdir " .. path .. "-claims"))
+    local none, err = seen:claim "alice"
+    assert.is_nil(none)
+    assert.are.equal("io", err.kind)
+    assert.truthy(err.text:find(path .. "-claims: it is a folder: name a file", 1, true), err.text)
+  end)
+
   it("names many messages", function()
     local uids = {}
     for i = 1, 5000 do

@@ -28,6 +28,18 @@ describe("a server", function()
     return pop:retr(1)
   end
 
+  it("says where it is", function()
+    local functions = { password = function() end, maildrop = function() end }
+    server = assert(poplin.serve(functions))
+    assert.are.same({ "127.0.0.1", "pop3://127.0.0.1:" .. server.port }, { server.host, server.url })
+    server:stop()
+    functions.path = os.tmpname()
+    os.remove(functions.path)
+    server = assert(poplin.serve(functions))
+    assert.are.same({ path = functions.path, port = 0 },
+      { path = server.path, port = server.port, host = server.host, url = server.url })
+  end)
+
   it("calls its functions as methods", function()
     local backend = { seen = {} }
     local drop = support.maildrop(support.messages(1))
@@ -233,7 +245,7 @@ describe("a server", function()
         assert.are.same({ "temporary", "SYS/TEMP" }, { err.kind, err.code })
         assert.is_nil(err.text:find("wrong", 1, true))
       end
-      while not server.errors[1] or server:sessions() > 0 do
+      while not server.errors[1] or server:open_sessions() > 0 do
         poplin.step()
       end
       local problem = table.remove(server.errors)
@@ -343,7 +355,7 @@ describe("a server", function()
     assert.are.equal(3, #texts)
     assert.are.equal("Subject: message 3\r\n\r\nbody 3\r\n", texts[3])
     assert.is_true(pop:quit())
-    while upstream:sessions() > 0 do
+    while upstream:open_sessions() > 0 do
       poplin.step()
     end
     assert.are.equal("", errors())

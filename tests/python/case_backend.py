@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,24 @@ REFUSALS: dict[str, type[poplin.Refused]] = {
     "refused": poplin.Refused,
     "auth": poplin.AuthError,
 }
+KINDS = {
+    poplin.ProtocolError: "protocol",
+    poplin.Refused: "refused",
+    poplin.AuthError: "auth",
+    poplin.InUse: "in_use",
+    poplin.Temporary: "temporary",
+    poplin.TLSError: "tls",
+    poplin.CertificateError: "certificate",
+    poplin.Timeout: "timeout",
+    poplin.ConnectionLost: "closed",
+    poplin.NetworkError: "io",
+    poplin.LimitExceeded: "limit",
+    poplin.StateError: "state",
+    poplin.Cancelled: "cancelled",
+    poplin.Unsupported: "unsupported",
+}
+"""What Lua's errors call them."""
+
 _POOL = ThreadPoolExecutor(1)
 
 
@@ -35,14 +54,26 @@ class Plan:
         self.face = face
         self.folder = folder
         self.asked: list[Any] = []
+        self._changed = threading.Condition()
         self.mail = {uid: octets(body) for uid, body in text.get("mail", ())}
         self._turns: dict[int, int] = {}
+
+    @property
+    def closed(self) -> int:
+        """How many maildrops were."""
+        return sum(asked[0] == "close" for asked in self.asked)
+
+    def wait_for_closed(self, count: int, seconds: float) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.closed >= count, seconds)
 
     def method(self, name: str, default: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """A method of this name: it answers by the case, else by `default`."""
 
         def called(*arguments: Any) -> Any:
-            self.asked.append([name, *(list(one) if isinstance(one, list) else one for one in arguments)])
+            with self._changed:
+                self.asked.append([name, *(list(one) if isinstance(one, list) else one for one in arguments)])
+                self._changed.notify_all()
             if name not in self.text:
                 return default(*arguments) if default else None
             return self._value(name, self.text[name], arguments)
@@ -134,7 +165,8 @@ def _maildrop(plan: Plan) -> Any:
     if "dele" not in plan.text.get("without", ()):
         drop.dele = plan.method("dele", dele)
     if "close" not in plan.text.get("without", ()):
-        drop.close = plan.method("close")
+        closed = plan.method("close")
+        drop.close = lambda outcome, error: closed(outcome, *([] if error is None else [KINDS[type(error)]]))
     for name, value in plan.text.get("own", {}).items():
         setattr(drop, name, value)
     return drop

@@ -50,7 +50,7 @@ class ClientVerbs(Stage):
         turns = iter(answers)
 
         def called(*arguments: Any) -> Any:
-            self.asked.append([name, *arguments] if name == "token" else [name])
+            self.asked.append([name, *arguments])
             answer = next(turns)
             if isinstance(answer, dict):
                 raise Broken(answer["raises"])
@@ -103,8 +103,9 @@ class ClientVerbs(Stage):
         assert size == len(b"".join(pieces))
         return b"".join(pieces)
 
-    async def _do_messages(self, step: dict[str, Any], arguments: list[Any]) -> Any:
-        self.listed[step.get("as", "pop")] = messages = await self._answer(self._client(step).messages(*arguments))
+    async def _do_messages(self, step: dict[str, Any], given: Any) -> Any:
+        options = {name: self._filled(given[name]) for name in given}
+        self.listed[step.get("as", "pop")] = messages = await self._answer(self._client(step).messages(**options))
         assert all(message.data is None for message in messages)
         return [[message.number, self._named(message.uid), message.octets] for message in messages]
 

@@ -1,5 +1,6 @@
 """The cases' verbs of fetching: `fetch`, the Maildirs that it fills, and the seen store. See tests/cases/README.md."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,10 @@ class FetchVerbs(ClientVerbs):
 
     async def _do_seen(self, step: dict[str, Any], given: list[Any]) -> Any:
         verb, *arguments = self._filled(given)
+        if verb == "claim":
+            return self._claim(*arguments)
+        if verb == "release":
+            return self.clients.pop(f"claim {arguments[0]}").close()
         with poplin.seen(self.folder / "seen.db") as store:
             if verb == "age":  # all of an account was first seen so many days earlier
                 account, days = arguments
@@ -102,6 +107,13 @@ class FetchVerbs(ClientVerbs):
         if verb == "messages":
             return sorted([self._named(one.uid), one.copy, one.step, one.octets, one.gone is not None] for one in value)
         return value
+
+    def _claim(self, account: str) -> None:
+        """Stands until it is released; at the end of the case it is closed as a client is."""
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(poplin.seen(self.folder / "seen.db"))
+            stack.enter_context(store.claim(account))
+            self.clients[f"claim {account}"] = stack.pop_all()
 
 
 def _subject(message: poplin.Incoming) -> str:

@@ -6,7 +6,7 @@ step does stands here once for both: under asyncio what a verb returns is awaite
 import contextlib
 from typing import Any
 
-from case_backend import Broken, Plan, backend_of
+from case_backend import KINDS, Broken, Plan, backend_of
 from case_fetch_verbs import FetchVerbs
 from case_server_verbs import ServerVerbs
 from case_trace import Trace
@@ -16,24 +16,6 @@ import poplin
 import poplin.aio
 from cases import octets, same, verb_of
 from poplin.testing import Server
-
-KINDS = {
-    poplin.ProtocolError: "protocol",
-    poplin.Refused: "refused",
-    poplin.AuthError: "auth",
-    poplin.InUse: "in_use",
-    poplin.Temporary: "temporary",
-    poplin.TLSError: "tls",
-    poplin.CertificateError: "certificate",
-    poplin.Timeout: "timeout",
-    poplin.ConnectionLost: "closed",
-    poplin.NetworkError: "io",
-    poplin.LimitExceeded: "limit",
-    poplin.StateError: "state",
-    poplin.Cancelled: "cancelled",
-    poplin.Unsupported: "unsupported",
-}
-"""What Lua's errors call them."""
 
 NOTHING: Any = object()  # a step that gives nothing to compare
 

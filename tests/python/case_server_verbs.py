@@ -1,5 +1,6 @@
 """The cases' verbs of a test server, of a raw peer, and those without a connection."""
 
+import asyncio
 from typing import Any
 
 from case_words import PATIENCE, Peer, Stage
@@ -125,6 +126,18 @@ class ServerVerbs(Stage):
                     raise
             else:
                 assert "complains" not in step, step
+
+    async def _do_closed(self, step: dict[str, Any], count: int) -> None:
+        assert self.plan is not None
+        if self.face == "aio":
+            async with asyncio.timeout(PATIENCE):
+                while self.plan.closed < count:
+                    await asyncio.sleep(0)
+        else:
+            await self._blocking(self.plan.wait_for_closed, count, PATIENCE)
+
+    async def _do_open_sessions(self, step: dict[str, Any], _: Any) -> Any:
+        return self.server.open_sessions
 
     async def _do_stop(self, step: dict[str, Any], _: Any) -> None:
         await self._answer(self.server.stop())

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+import poplin
+
 
 class Drop:
     """Alice's maildrop for one session."""
@@ -23,7 +25,7 @@ class Drop:
             del self.backend.mail[uid]
         self.backend.deleted += uids
 
-    def close(self) -> None:
+    def close(self, outcome: poplin.Outcome, error: poplin.Error | None) -> None:
         self.backend.closed.release()
 
 

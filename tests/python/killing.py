@@ -31,7 +31,7 @@ KILLED = -signal.SIGKILL
 
 _PYTHON = """
 import os, sys, poplin
-url, user, into, seen, keep = sys.argv[1:]
+url, user, seen, keep, into = sys.argv[1:]
 every = int(os.environ.get("COMMIT_EVERY", "0")) or None
 timeout = float(os.environ.get("TIMEOUT", "60"))
 poplin.fetch(
@@ -39,7 +39,7 @@ poplin.fetch(
 )
 """
 _LUA = """
-local url, user, into, seen, keep = table.unpack(arg)
+local url, user, seen, keep, into = table.unpack(arg)
 assert(require("poplin").fetch(url, {
   user = user, password = "secret", into = into, seen = seen, keep = keep,
   commit_every = math.tointeger(os.getenv("COMMIT_EVERY")), timeout = tonumber(os.getenv("TIMEOUT")),
@@ -116,8 +116,8 @@ class Account:
 
     def start(self, face: str = "c", keep: str = "none", **faults: Any) -> "Fetch":
         """Begins a fetch."""
-        paths = (str(self.folder / "Maildir"), str(self.store))
-        command = (*self.before, *FACES[face], self.server.url, "alice", *paths, keep)
+        words = (self.server.url, "alice", str(self.store), keep, str(self.folder / "Maildir"))
+        command = (*self.before, *FACES[face], *words)
         return Fetch(self.server, command, environment(face, faults))
 
     def run(self, face: str = "c", keep: str = "none", **faults: Any) -> int:
@@ -243,11 +243,16 @@ class Fetch:
     def __exit__(self, *failure: object) -> None:
         self.kill()
 
+    def end(self) -> int:
+        """How it ended."""
+        self.said = self._process.communicate(timeout=PATIENCE)[1]
+        return self._process.returncode
+
     def wait(self) -> int:
         """How it ended, once the server has noticed that, too."""
-        self.said = self._process.communicate(timeout=PATIENCE)[1]
+        status = self.end()
         self._server.wait_for(lambda server: not any(session.open for session in server.sessions), PATIENCE)
-        return self._process.returncode
+        return status
 
     def kill(self) -> None:
         """Ends it now; nothing where it has ended."""

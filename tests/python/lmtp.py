@@ -64,6 +64,9 @@ class LMTPServer:
         while command := line().decode().rstrip("\r\n"):
             self.commands.append(command)
             verb = command[:4].upper()
+            if verb == "QUIT":
+                say(verb, "221 bye")
+                return
             if verb == "LHLO":
                 say(verb, "250 hello")
             elif verb == "MAIL":

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from case_player import KINDS
+from case_backend import KINDS
 
 import poplin
 from cases import FOLDER, FORMAT, Case, check_keys, octets, same, table

@@ -171,8 +171,9 @@ def test_a_message_goes_to_a_coroutine_function_piece_by_piece(served: Served, l
 def test_password_and_token_may_be_coroutine_functions(served: Served, loop: str) -> None:
     server = served(messages(1), auth="PLAIN")
 
-    async def ask() -> str:
+    async def ask(user: str) -> str:
         await asyncio.sleep(0)
+        assert user == "alice"
         return "secret"
 
     async def main() -> None:

@@ -17,6 +17,7 @@ from test_aio_server import AsyncBackend, AsyncDrop
 import poplin
 import poplin.aio
 import poplin.aio._hub
+import poplin.testing
 
 LOGIN: dict[str, Any] = {"user": "alice", "password": "secret", "timeout": 20}
 
@@ -368,6 +369,53 @@ def test_a_loop_that_is_closed_over_a_task_that_waits(loop: str) -> None:
                 abandon()
             gc.collect()
         assert len(poplin.aio._hub._hubs) == before == 0
+
+
+def test_a_client_whose_loop_was_closed_says_so(loop: str) -> None:
+    """It is closed in peace, and deletes nothing."""
+
+    async def begin(url: str) -> poplin.aio.Client:
+        pop = await poplin.aio.connect(url, **LOGIN)
+        await pop.dele(1)
+        return pop
+
+    with poplin.testing.Server(users={"alice": "secret"}) as server:
+        server.deliver("alice", b"Subject: one\r\n\r\n")
+        made = LOOPS[loop]()
+        pop = made.run_until_complete(begin(server.url))
+        made.close()
+        with pytest.raises(poplin.StateError, match="the event loop that this was made on is closed"):
+            run(loop, pop.quit())
+        assert server.sessions[0].open
+        pop.close()
+        pop.close()
+        server.sessions[0].assert_outcome("dropped").assert_deleted()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_server_whose_loop_was_closed_is_stopped_on_another(loop: str, waits: bool) -> None:
+    """Its clients are told. A task that waited for its end waits for good."""
+
+    async def begin() -> tuple[poplin.aio.Server, poplin.Client]:
+        server = serving(AsyncBackend(mail(1)))
+        await server.start()
+        return server, await asyncio.to_thread(poplin.connect, server.url, **LOGIN)
+
+    made = LOOPS[loop]()
+    made.set_exception_handler(lambda loop, context: None)  # for the task that was destroyed
+    server, pop = made.run_until_complete(begin())
+    if waits:
+        waiting = made.create_task(server.stop())
+        made.run_until_complete(asyncio.sleep(0))
+        assert not waiting.done()
+        del waiting
+    made.close()
+    with contextlib.closing(pop):
+        run(loop, server.stop())
+        run(loop, server.stop())
+        with pytest.raises(poplin.ConnectionLost):
+            pop.noop()
+    assert ("stopped" in repr(server), server.open_sessions) == (True, 0)
 
 
 class PlainBackend:

@@ -63,7 +63,7 @@ def test_functions_may_be_coroutines(account: Make, loop: str) -> None:
         await asyncio.sleep(0)
         told.append(now)
 
-    async def password() -> str:
+    async def password(user: str) -> str:
         await asyncio.sleep(0)
         return "secret"
 
@@ -107,7 +107,22 @@ def test_several_accounts_at_once(served: Any, tmp_path: Path, loop: str) -> Non
 
 
 def test_two_of_one_account_at_once(account: Make, loop: str) -> None:
-    """Where the server allows it, they get in each other's way, and nothing is lost or there twice."""
+    alice = account(messages(20), exclusive=False)
+
+    async def main() -> list[Any]:
+        with poplin.seen(alice.store) as store:
+            both = [fetch(alice, into=[alice.maildir, nothing], seen=store) for _ in range(2)]
+            return await asyncio.gather(*both, return_exceptions=True)
+
+    report, refused = run(loop, main())
+    assert report.delivered == 20
+    assert isinstance(refused, poplin.InUse)
+    assert len(alice.server.sessions) == 1
+
+
+def test_two_of_one_account_that_nobody_keeps_apart(account: Make, loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the server nor the file system: they get in each other's way, and nothing is lost or there twice."""
+    monkeypatch.setattr(poplin.Seen, "claim", lambda *_: contextlib.nullcontext())
     alice = account(messages(20), exclusive=False)
 
     async def main() -> None:

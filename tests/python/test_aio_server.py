@@ -47,7 +47,7 @@ class AsyncDrop:
         for uid in uids:
             del self.backend.mail[uid]
 
-    async def close(self) -> None:
+    async def close(self, outcome: poplin.Outcome, error: poplin.Error | None) -> None:
         await asyncio.sleep(0)
         self.backend.closed += 1
 
@@ -342,10 +342,10 @@ def test_stop_waits_for_what_a_worker_is_at(loop: str) -> None:
     began, gate = threading.Event(), threading.Event()
 
     class Slow(AsyncDrop):
-        def close(self) -> Any:
+        def close(self, outcome: poplin.Outcome, error: poplin.Error | None) -> Any:
             began.set()
             assert gate.wait(20)
-            return super().close()
+            return super().close(outcome, error)
 
     class Backend:
         def password(self, user: str) -> str:
@@ -402,6 +402,33 @@ def test_starting_and_stopping_in_the_wrong_order(loop: str) -> None:
         never_started = poplin.aio.Server(AsyncBackend({}))
         await never_started.stop()
 
+    run(loop, main())
+
+
+def test_a_worker_stops_its_own_server(loop: str) -> None:
+    """By way of the loop; it would wait there for itself."""
+
+    class Stopping:
+        def password(self, user: str) -> str:
+            return "secret"
+
+        def maildrop(self, user: str) -> Any:
+            asyncio.run_coroutine_threadsafe(server.stop(), here).result(20)
+            stopped.set()
+            raise poplin.Refused("enough")
+
+    async def main() -> None:
+        nonlocal server, here
+        here, server = asyncio.get_running_loop(), poplin.aio.Server(Stopping(), workers=1)
+        await server.start()
+        with pytest.raises(poplin.ConnectionLost):
+            await fetched(server)
+        await server.stop()  # which waits for the worker
+        assert stopped.is_set()
+
+    stopped = threading.Event()
+    server: Any = None
+    here: Any = None
     run(loop, main())
 
 

@@ -204,12 +204,12 @@ def tls_server(served: Any, certificate: Any) -> Any:
 @pytest.mark.holds("DISC-5", "C")
 @pytest.mark.holds("T-DSC-5", "C")
 def test_the_address_is_tried_and_then_its_local_part(tls_server: Any, certificate: Any) -> None:
-    asked: list[None] = []
+    asked: list[str] = []
     with poplin.connect(
-        tls_server.url, user=BOTH, password=lambda: asked.append(None) or "secret", ca_pem=certificate.ca_pem
+        tls_server.url, user=BOTH, password=lambda user: asked.append(user) or "secret", ca_pem=certificate.ca_pem
     ) as pop:
         assert pop.user == "alice"
-    assert len(asked) == 1
+    assert asked == ["alice@example.org", "alice"]
     first, second = tls_server.sessions
     assert (first.user, second.user) == ("", "alice")
 

@@ -1,4 +1,4 @@
-"""The interpreter's exit with forgotten clients and servers: whatever they are doing, it neither hangs nor crashes."""
+"""The exit with forgotten clients and servers, which neither hangs nor crashes; and no standard descriptors."""
 
 import textwrap
 
@@ -204,3 +204,23 @@ def test_exit_with(what: str, ending: str) -> None:
         output, errors = child.communicate(timeout=60)
     assert (output, child.returncode) == ("leaving\n", ENDINGS[ending]), errors
     assert all("ResourceWarning: " in line for line in errors.splitlines()), errors
+
+
+CLOSED = """
+    import os
+    for descriptor in range(3):
+        os.close(descriptor)
+    server = tester()
+    with poplin.connect(server.url, **ALICE) as pop:
+        assert len(pop.messages()) == 5
+        while_open = [os.path.exists(f"/proc/self/fd/{descriptor}") for descriptor in range(3)]
+    server.stop()
+    os._exit(0 if not any(while_open) else 1)
+    """
+
+
+def test_a_process_without_standard_descriptors() -> None:
+    text = textwrap.dedent(PRELUDE) + textwrap.dedent(CLOSED)
+    with program(text, asan="detect_leaks=0") as child:
+        child.communicate(timeout=60)
+    assert child.returncode == 0

@@ -114,14 +114,14 @@ def test_after_some_messages_the_deletions_are_made(account: Make, monkeypatch: 
     monkeypatch.setattr("time.sleep", pause)
     monkeypatch.setattr("asyncio.sleep", pause_asyncio)
 
-    def password() -> str:
-        asked.append(1)
+    def password(user: str) -> str:
+        asked.append(user)
         return "secret"
 
     report = alice.fetch(commit_every=2, keep="none", password=password)
     assert (report.delivered, report.deleted) == (5, 5)
     assert [len(session.deleted) for session in alice.server.sessions] == [2, 2, 1]
-    assert (len(asked), len(waited)) == (3, 2)
+    assert (asked, len(waited)) == (["alice"] * 3, 2)
     assert all(29 < seconds <= 30 for seconds in waited)
     assert alice.mail() == sorted(messages(5))
 

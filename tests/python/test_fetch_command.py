@@ -62,7 +62,7 @@ def test_a_path_that_the_shell_has_left_as_it_is(new: New) -> None:
     cron = new(messages(1))
     ran = cron.fetch("--into=~/Other", "--mbox=~/mbox", "--seen=~/seen", cwd=cron.home)
     assert (ran.status, len([*cron.home.glob("Other/new/*")])) == (0, 1)
-    assert {path.name for path in cron.home.iterdir()} == {"Mail", "Other", "mbox", "seen"}
+    assert {path.name for path in cron.home.iterdir()} == {"Mail", "Other", "mbox", "seen", "seen-claims"}
 
 
 def test_quiet_is_silent_where_all_is_well(new: New) -> None:
@@ -394,16 +394,21 @@ def test_a_signal_ends_it_with_what_was_delivered_on_record(new: New, number: si
     assert cron.mail() == sorted(messages(4))
 
 
-def test_a_second_one_at_the_same_time_does_no_harm(new: New) -> None:
+def test_a_second_one_at_the_same_time_says_to_try_later(new: New) -> None:
     cron = new(messages(4), lock="none")
     fault = cron.server.fault("RETR", nth=2, stall_before=True)
     with cron.running(*cron.into, "--keep", "none", POPLIN_PASSWORD=SECRET) as first:
         cron.server.wait_for(lambda _: fault.fired, 30)
-        second = cron.fetch("--keep", "none")
-        assert (second.status, cron.left()) == (0, [])
+        second = cron.fetch("--keep", "none", "--quiet")
+        assert (second.status, second.out, len(cron.server.sessions)) == (os.EX_TEMPFAIL, "", 1)
+        assert second.complaint.startswith("claiming the account: another fetch of this account is under way")
+        assert json.loads(cron.fetch("--json").out)["status"] == os.EX_TEMPFAIL
+        fault.remove()
+        assert cron.fetch("--dry-run").out == "4 messages would be fetched\n"
         first.terminate()
         assert end(first).status == 143
-    assert cron.fetch() == (0, "0 messages fetched, 0 octets\n", "")
+    assert cron.fetch("--keep", "none").status == 0
+    assert cron.left() == []
     assert cron.mail() == sorted(messages(4))
 
 

@@ -396,7 +396,7 @@ def test_messages_over_lmtp(account: Make, unix: bool) -> None:
         assert server.received == [mail[0], b"Subject: lone\r\n\r\na\r\nb\r\n"]
         assert report.messages[0].places == ("alice has it; carol@example.org has it",)
         verbs = [command.partition(" ")[0].upper() for command in server.commands]
-        assert verbs == ["LHLO", *["MAIL", "RCPT", "RCPT", "DATA"] * 2]
+        assert verbs == ["LHLO", *["MAIL", "RCPT", "RCPT", "DATA"] * 2, "QUIT"]
         assert "from:<bob@example.org>" in server.commands[1].lower()
         assert "from:<>" in server.commands[5].lower()
 

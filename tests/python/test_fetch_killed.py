@@ -2,7 +2,7 @@
 A fetch is killed by SIGKILL, at instants of chance and at each step, and run again: nothing is lost, nothing is twice.
 
 What is killed are programs over the real seen store and a real Maildir, in each language. A kill does not show what a
-power failure would (a missing fsync): for that see tests/c/test_fetch_stopped.c and test_delivery_calls.c.
+power failure would (a missing fsync): for that see tests/c/test_fetch_stopped.c and test_delivery_group.c.
 
 SOAK=200 in the environment (`make soak`) has as many rounds, with mail drawn from all that a checkout has.
 """
@@ -153,7 +153,9 @@ def kill_at_each(new: New, face: str, calls: list[str], **faults: Any) -> None:
 
 @pytest.mark.holds("T-DLV-1", "C")
 @pytest.mark.holds("T-DLV-4", "C")
-@pytest.mark.parametrize("call", ["write", "fsync", "renameat2", "pwrite64", "fdatasync", "send", "unlink"])
+@pytest.mark.parametrize(
+    "call", ["write", "sync_file_range", "fsync", "renameat2", "pwrite64", "fdatasync", "send", "unlink"]
+)
 def test_killed_at_each_call(new: New, call: str) -> None:
     kill_at_each(new, "c", [call])
 
@@ -302,15 +304,23 @@ def test_small_disk_is_full(new: New, face: str, fetch: Callable[..., None]) -> 
 
 @pytest.mark.holds("T-DLV-1", "C")
 @pytest.mark.holds("T-DLV-2", "C")
-@pytest.mark.parametrize("lock", ["none", "snapshot"])
-def test_two_at_once_killed_in_turn(new: New, lock: str) -> None:
+@pytest.mark.parametrize(
+    ("lock", "faults"),
+    [("none", {}), ("none", {"LOCKS": "none"}), ("snapshot", {"LOCKS": "none"})],
+    ids=["claims", "no claims", "no claims, snapshots"],
+)
+def test_two_at_once_killed_in_turn(new: New, lock: str, faults: dict[str, str]) -> None:
+    """Also where neither the server nor the seen store's file system keeps them apart."""
     for number in range(ROUNDS):
         lots = random.Random(number)
         account = new(MESSAGES, lots, lock=lock)
         for _ in range(lots.randrange(1, KILLS + 1)):
             at = [f"any:{lots.randrange(1, 3 * len(account.left) + 100)}" for _ in range(2)]
             faces = lots.choices(list(FACES), k=2)
-            with account.start(faces[0], KILL_AT=at[0]) as one, account.start(faces[1], KILL_AT=at[1]) as other:
+            with (
+                account.start(faces[0], KILL_AT=at[0], **faults) as one,
+                account.start(faces[1], KILL_AT=at[1], **faults) as other,
+            ):
                 one.wait()
                 other.wait()
             account.check()

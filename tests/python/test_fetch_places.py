@@ -3,12 +3,13 @@
 import fcntl
 import gc
 import os
+import resource
 import signal
 import smtplib
 import socket
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,46 @@ def test_what_goes_out_in_pieces_arrives_whole(account: Make, monkeypatch: pytes
     assert sent.count(7) > 30
 
 
+@pytest.mark.holds("T-DLV-3", "C")
+def test_an_lmtp_server_has_ten_minutes_to_file_a_message(account: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[float | None] = []
+    getreply = smtplib.LMTP.getreply
+
+    def watched(self: smtplib.LMTP) -> tuple[int, bytes]:
+        assert self.sock is not None
+        patience.append(self.sock.gettimeout())
+        return getreply(self)
+
+    monkeypatch.setattr(smtplib.LMTP, "getreply", watched)
+    with LMTPServer() as server:
+        for options in ({}, {"answer_timeout": 40}):
+            place = poplin.LMTP("127.0.0.1", ["alice", "bob"], port=server.port, timeout=20, **options)
+            assert account(messages(1)).fetch(into=place).delivered == 1
+    for longest in (600, 40):
+        dialogue, patience = patience[:9], patience[9:]
+        assert dialogue == [20] * 6 + [longest] * 2 + [5]  # greeting, LHLO, MAIL, RCPT, RCPT, DATA; two answers; QUIT
+
+
+@pytest.mark.parametrize("answers", [{}, {"RCPT": "550 no"}, {"end alice": "452 full"}, {"greeting": "521 no"}])
+def test_an_lmtp_server_is_left_with_quit(account: Make, answers: dict[str, str]) -> None:
+    with LMTPServer(None, **answers) as server:
+        account(messages(1)).fetch(into=poplin.LMTP("127.0.0.1", "alice", port=server.port, timeout=20))
+    assert server.commands[-1].upper() == "QUIT"
+    assert server.connections == 1
+
+
+def test_an_lmtp_server_is_left_with_quit_by_a_fetch_that_fails(account: Make) -> None:
+    def fail(now: poplin.Progress) -> None:
+        if now.messages_done:
+            raise OSError("enough")
+
+    alice = account(messages(2))
+    with LMTPServer() as server:
+        with pytest.raises(OSError, match="enough"):
+            alice.fetch(into=poplin.LMTP("127.0.0.1", "alice", port=server.port, timeout=20), progress=fail)
+    assert server.commands[-1].upper() == "QUIT"
+
+
 def test_a_connection_that_is_in_use_when_the_fetch_ends_is_closed_then() -> None:
     """A task was cancelled, and its thread is in the middle of a message."""
     with LMTPServer() as server:
@@ -234,6 +275,7 @@ def test_a_connection_that_is_in_use_when_the_fetch_ends_is_closed_then() -> Non
         (ValueError, "host", {"timeout": 0}),
         (ValueError, "host", {"timeout": float("nan")}),
         (TypeError, "host", {"timeout": None}),
+        (ValueError, "host", {"answer_timeout": 0}),
         (ValueError, "run/lmtp", {}),
         (ValueError, "~/lmtp", {}),
     ],
@@ -297,6 +339,27 @@ def test_what_failed_tells_where(account: Make) -> None:
     report = account(messages(1)).fetch(into=fail)
     shown = "".join(traceback.format_exception(report.messages[0].error))
     assert 'raise RuntimeError("here")' in shown
+
+
+# ---- Maildirs ----
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_more_maildirs_than_descriptors(account: Make) -> None:
+    alice = account(messages(400))
+    folders = [alice.folder / f"Mail{number}" for number in range(400)]
+    report = alice.fetch(filter=lambda message: folders[message.number - 1], keep="none")
+    assert (report.delivered, report.deleted, report.failed) == (400, 400, 0)
+    for folder, message in zip(folders, messages(400), strict=True):
+        assert alice.mail(folder) == [message]
 
 
 # ---- paths ----

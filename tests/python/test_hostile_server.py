@@ -105,7 +105,9 @@ def test_only_a_dot_between_line_ends_ends_a_message(wire: bytes, content: bytes
 @pytest.mark.holds("T-FRM-10", "C")
 @pytest.mark.holds("T-FRM-11", "C")
 @pytest.mark.holds("T-FRM-14", "C")
-@pytest.mark.parametrize("reply", [b"+OK a\0b\r\n", b"+OK a\rb\r\n", b"+OK a\nb\r\n", b"\n+OK\r\n", b"+ \r\n"])
+@pytest.mark.parametrize(
+    "reply", [b"+OK a\0b\r\n", b"+OK a\rb\r\n", b"+OK a\nb\r\n", b"+OK a\n", b"\n+OK\r\n", b"+ \r\n"]
+)
 def test_a_status_line_that_is_none(reply: bytes) -> None:
     with Server(after_login(expect(b"NOOP\r\n"), send(reply), silence())) as peer:
         pop = join(peer)

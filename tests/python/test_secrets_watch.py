@@ -71,7 +71,7 @@ def test_what_a_client_tells_is_found(suite: pytest.Pytester) -> None:
 
         def test_what_a_function_gave(refused):
             try:
-                poplin.connect(refused.url, user="alice", password=lambda: "another of hers")
+                poplin.connect(refused.url, user="alice", password=lambda user: "another of hers")
             except poplin.AuthError:
                 print("another of hers")
     """

@@ -485,9 +485,9 @@ def test_close_comes_last_also_where_a_call_takes_long(connect: Any) -> None:
         def list(self) -> Any:
             return [("m", len(TEXT))]
 
-        def close(self) -> None:
+        def close(self, outcome: poplin.Outcome, error: poplin.Error | None) -> None:
             order.append("close")
-            super().close()
+            super().close(outcome, error)
 
     backend.maildrop = lambda user: Ordered(backend)  # type: ignore[method-assign]
     server = poplin.Server(backend, workers=2)

@@ -40,6 +40,23 @@ def test_the_name_chooses_the_certificate(two: Any, pair: bool, tmp_path: Path) 
             look(server, "three.example", one.ca_pem)
 
 
+def test_a_staple_is_handed_out() -> None:
+    """One that says that the certificate is revoked, which the client looks at."""
+    with poplin.testing.certificate("one.example", blemish="revoked") as revoked:
+        pair: dict[str, Any] = {"cert_pem": revoked.cert_pem, "key_pem": revoked.key_pem}
+        for staple in (None, revoked.staple):
+            with poplin.Server(Backend({}), staple=staple, **pair) as server:
+                if staple is None:
+                    assert look(server, "one.example", revoked.ca_pem).verified == "ca"
+                else:
+                    with pytest.raises(poplin.CertificateError, match="revoked"):
+                        look(server, "one.example", revoked.ca_pem)
+    with pytest.raises(ValueError, match="staple= and key_log= go with a first certificate"):
+        poplin.Server(Backend({}), staple=b"x")
+    with pytest.raises(TypeError, match="staple"):
+        poplin.Server(Backend({}), staple="x", **pair)  # type: ignore[arg-type]
+
+
 def test_certificates_that_cannot_be(two: Any) -> None:
     one, other = two
     first: dict[str, Any] = {"cert_pem": one.cert_pem, "key_pem": one.key_pem}

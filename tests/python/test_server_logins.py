@@ -146,6 +146,19 @@ def test_one_anonymous_client_keeps_no_other_out() -> None:
         assert first.stat() == second.stat()
 
 
+def test_anonymous_clients_keep_no_user_of_that_name_out() -> None:
+    backend = Account(password=lambda user: PASSWORD)
+    own = {"user": "anonymous", "password": PASSWORD, "auth": "PLAIN"}
+    with (
+        poplin.Server(backend, auth="ANONYMOUS PLAIN", login_delay=60, exclusive=False) as server,
+        join(server, auth="ANONYMOUS"),
+        join(server, **own) as pop,
+    ):
+        assert pop.stat().count == 1
+        with pytest.raises(poplin.Refused, match="before the next login"):
+            join(server, **own)
+
+
 # ---- what is offered ----
 
 CLEAR, TLS = False, True

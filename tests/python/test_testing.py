@@ -278,7 +278,7 @@ def test_a_forgotten_server_neither_hangs_nor_crashes_exit(backend: str, words: 
         import poplib
         from drops import Backend, Drop
         from poplin.testing import Server
-        Drop.close = lambda drop: print("closed")
+        Drop.close = lambda drop, outcome, error: print("closed")
         server = Server({backend})
         server.start()
         session = poplib.POP3(server.host, server.port, timeout=20)

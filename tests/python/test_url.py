@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import socket
 from typing import Any
 
 import pytest
@@ -118,9 +119,10 @@ def test_parts_of_another_type(parts: dict[str, Any]) -> None:
 @pytest.mark.holds("T-SEC-1", "B")
 def test_a_url_with_a_password_is_refused_and_the_password_not_shown() -> None:
     for use in (poplin.URL.parse, poplin.connect):
-        with pytest.raises(ValueError, match="give it as password=") as caught:
-            use("pop3s://alice:hunter2@mail.example.org")
-        assert "hunter2" not in repr(caught.value)
+        for password in ("hunter2", "hunter2/", "hunter2?", "hunter2#", "hunter2@"):
+            with pytest.raises(ValueError, match="as password=") as caught:
+                use(f"pop3s://alice:{password}@mail.example.org")
+            assert "hunter2" not in repr(caught.value)
 
 
 def test_connect_takes_a_url(served: Any) -> None:
@@ -129,6 +131,25 @@ def test_connect_takes_a_url(served: Any) -> None:
     with poplin.connect(url, password="secret") as pop:
         assert pop.mechanism == "PLAIN"
         assert pop.user == "alice"
+
+
+@pytest.mark.parametrize("again", [copy.copy, lambda url: pickle.loads(pickle.dumps(url)), lambda url: url])
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        (poplin.URL("127.0.0.1", port=995), 995),
+        (poplin.URL("127.0.0.1"), 110),
+        (poplin.URL.parse("127.0.0.1:995"), 995),
+        (poplin.URL.parse("pop3s://127.0.0.1"), 110),
+        (poplin.URL("::995", port=995), 995),
+        (poplin.URL("::995"), 110),
+    ],
+)
+def test_a_port_that_was_given_stays_whatever_tls_says(url: poplin.URL, port: int, again: Any, served: Any) -> None:
+    with socket.create_connection(("127.0.0.1", served().port)) as sock:
+        pop = poplin.connect(again(url), tls="never", sock=sock)
+        assert f":{port}" in repr(pop)
+        pop.close()
 
 
 @pytest.mark.holds("POP-URL-3", "C")

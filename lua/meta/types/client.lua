@@ -131,11 +131,16 @@ function Client:utf8() end
 ---@overload fun(self: poplin.Client): poplin.Language[]|nil, poplin.Error|nil
 function Client:lang(language) end
 
+---@class poplin.MessagesOptions
+---@field newest_first? boolean the last number first, which is the newest on all servers that are known
+---@field since_uid? string only those behind the message of this unique-id; all, where the server does not have it any more
+
 ---All messages; nothing is fetched.
+---@param options? poplin.MessagesOptions
 ---@return poplin.Message[]|nil messages
 ---@return poplin.Error|nil err
 ---@nodiscard
-function Client:messages() end
+function Client:messages(options) end
 
 ---An iterator over messages with their `data`, the pipeline kept full. It raises the error object where it fails.
 ---@param numbers? (integer|poplin.Message)[] which ones, each once; default: all

@@ -29,6 +29,7 @@
 ---@class poplin.SeenLike
 ---@field recall function called with the store and an account; returns an array of `poplin.SeenRecord`, or nil and an error
 ---@field record function called with the store, an account and such an array: all are written, or none, and are safe when it returns true
+---@field claim? function called with the store and an account before anything else: returns an object with a method `close`, which is called when the fetch is over; or nil, or nil and an error, where another fetch of the account is under way. Without it two at once are kept apart by nobody but the server
 
 ---A message on its way.
 ---@class poplin.Incoming
@@ -61,8 +62,8 @@ function Incoming:headers(name) end
 ---@field messages_to_do integer messages to take in all, those done included
 ---@field octets_done integer octets of messages so far
 ---@field octets_to_do integer octets in all, as the server announced them, and corrected by what came
----@field listed integer messages on the server when it was last asked
----@field known integer of these, those that earlier fetches have delivered
+---@field listed integer messages on the server when the fetch began
+---@field known integer of these, those that earlier fetches have delivered; also those too large whose headers they have
 ---@field deleted integer messages that the server has confirmed to be gone
 
 ---What a fetch has done; `tostring` says so in a line, and a line more for each message with a problem.

@@ -58,6 +58,14 @@ function Seen:mark(account, uids, step) end
 ---@return poplin.Error|nil err
 function Seen:forget(account, uid) end
 
+---Claims the account: until it is closed, or the process ends, nobody else claims it, in any process or language, and a
+---fetch of it, which claims it by itself, fails with `in_use`; so does this, at once, where somebody else has it.
+---@param account string
+---@return poplin.Claim|nil claim
+---@return poplin.Error|nil err
+---@nodiscard
+function Seen:claim(account) end
+
 ---As messages: what a fetch asks a store.
 ---@param account string
 ---@return poplin.SeenRecord[]|nil records
@@ -74,3 +82,10 @@ function Seen:record(account, records) end
 
 ---Lets go of the file. Closing twice is peaceful.
 function Seen:close() end
+
+---A claim on an account: no other fetch of it begins while it stands.
+---@class poplin.Claim
+local Claim = {}
+
+---Lets go of the account; so do `<close>` and the collector. Closing twice is peaceful.
+function Claim:close() end

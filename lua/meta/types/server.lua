@@ -91,6 +91,7 @@
 ---Ends with `stop` or `<close>`.
 ---@class poplin.Server
 ---@field url? string where to connect; nil for a Unix socket
+---@field host? string where it listens; nil for a Unix socket
 ---@field port integer where it listens; 0 for a Unix socket
 ---@field path? string of a Unix socket
 ---@field errors poplin.Problem[] what went wrong in the script's functions, the last 1,000
@@ -99,7 +100,7 @@ local Server = {}
 ---How many sessions are open.
 ---@return integer
 ---@nodiscard
-function Server:sessions() end
+function Server:open_sessions() end
 
 ---Ends the server: open sessions are dropped and delete nothing. Stopping twice is peaceful.
 function Server:stop() end

@@ -6,6 +6,7 @@
 -- told by next_event, and by all that is called afterwards.
 
 local Event = require "poplin.protocol.event"
+local arguments = require "poplin.arguments"
 local capabilities = require "poplin.capabilities"
 local core = require "poplin.core"
 local known = require "poplin.options"
@@ -47,7 +48,7 @@ local function settings_of(options)
   end
   of.mechanisms = mechanisms
   local limits = options.limits == nil and {} or options.limits
-  machine.check_names(WHO, limits, known.CONNECT_LIMITS, "limit")
+  arguments.check_names(WHO, limits, known.CONNECT_LIMITS, "limit")
   for name, value in next, limits do
     of[name] = value
   end
@@ -63,7 +64,7 @@ end
 --   auth, initial_response, pipelining, utf8, strict, max_message, limits   as for poplin.connect
 function Client.new(options)
   options = options == nil and {} or options
-  machine.check_names(WHO, options, known.PROTOCOL_CLIENT, "option")
+  arguments.check_names(WHO, options, known.PROTOCOL_CLIENT, "option")
   local of = settings_of(options)
   local made, err = settings.made(WHO, core.client_machine, of, Event)
   if not made then
@@ -198,7 +199,7 @@ end
 function Client:command(line, options)
   local who = WHO .. ":command"
   options = options == nil and {} or options
-  machine.check_names(who, options, known.PROTOCOL_COMMAND, "option")
+  arguments.check_names(who, options, known.PROTOCOL_COMMAND, "option")
   for name, value in next, options do
     if type(value) ~= "boolean" then
       misuse.error("%s: %s must be true or false", who, name)

@@ -1,21 +1,10 @@
 --- What the two machines of poplin.protocol have in common: octets, TLS, events, and their end.
 
+local arguments = require "poplin.arguments"
 local core = require "poplin.core"
-local known = require "poplin.options"
 local misuse = require "poplin.misuse"
 
 local machine = {}
-
---- Raises where an option is not known, in the name of `who`.
-function machine.check_names(who, given, names, what)
-  if type(given) ~= "table" then
-    misuse.error("%s: the %ss must be a table, not a %s", who, what, type(given))
-  end
-  local problem = known.unknown(given, names, what)
-  if problem then
-    misuse.error("%s: %s", who, problem)
-  end
-end
 
 --- The code of a choice among names; raises where there is no such name.
 function machine.choice(who, option, given, codes)
@@ -70,7 +59,7 @@ end
 function methods:tls_started(facts)
   local who = self._who .. ":tls_started"
   facts = facts == nil and {} or facts
-  machine.check_names(who, facts, self._facts, "fact")
+  arguments.check_names(who, facts, self._facts, "fact")
   if facts.version ~= nil and type(facts.version) ~= "string" then
     misuse.error("%s: version must be a string, not a %s", who, type(facts.version))
   end

@@ -7,6 +7,7 @@
 -- While a question is open what is received is only kept: answer first, then receive.
 
 local Event = require "poplin.protocol.event"
+local arguments = require "poplin.arguments"
 local core = require "poplin.core"
 local known = require "poplin.options"
 local logins = require "poplin.logins"
@@ -97,7 +98,7 @@ end
 --                     as for poplin.serve
 function Session.new(options)
   options = options == nil and {} or options
-  machine.check_names(WHO, options, known.PROTOCOL_SESSION, "option")
+  arguments.check_names(WHO, options, known.PROTOCOL_SESSION, "option")
   local of = settings_of(options)
   local made, err = settings.made(WHO, core.session_machine, of, Event)
   if not made then
@@ -167,7 +168,7 @@ end
 function Session:open(question, messages, terms)
   local who = WHO .. ":open"
   terms = terms == nil and {} or terms
-  machine.check_names(who, terms, known.PROTOCOL_TERMS, "term")
+  arguments.check_names(who, terms, known.PROTOCOL_TERMS, "term")
   local days = offers.days(terms.expire)
   if terms.expire ~= nil and not days then
     misuse.error("%s: expire must be a whole number of days or 'never', not %s", who, tostring(terms.expire))

@@ -51,6 +51,11 @@ class Hub:
         return hub
 
     @property
+    def is_over(self) -> bool:
+        """Whether the event loop is closed, over the head of whoever used it."""
+        return self._loop.is_closed()
+
+    @property
     def is_ours(self) -> bool:
         """
         Whether this process has made it. A child after fork has a copy, but what watches the descriptors is the
@@ -104,6 +109,8 @@ class Hub:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
             here = False
+        if not here and self._loop.is_closed():
+            raise StateError("the event loop that this was made on is closed: all that is left is to close this too")
         if not here:
             raise StateError("this belongs to another event loop: it is used where it was made")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from poplin import _core
 from poplin._server import BaseServer
@@ -50,12 +50,14 @@ class Server(BaseServer[Backend, Serving]):
         """Serve, on the running loop. StateError: it was started or stopped before, or was made on another loop."""
         self._serving.start()
 
-    async def stop(self) -> None:
+    def stop(self) -> Coroutine[Any, Any, None]:
         """
-        End the server: open sessions are closed, and what they had marked is not deleted. Returns when the last of
-        the backend's methods has; called by one of those, at once. Stopping twice is peaceful.
+        End the server, awaited: open sessions are closed, and what they had marked is not deleted. Returns when the
+        last of the backend's methods has; called by one of those, also by way of the loop from a worker's thread, at
+        once. Stopping twice is peaceful. Where its loop was closed meanwhile, any other will do: the sessions are
+        closed, and no method is called any more.
         """
-        await self._serving.stop()
+        return self._serving.stop()
 
     async def serve_forever(self) -> None:
         """Serve until this is cancelled, which ends the server."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncGenerator, Callable
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from types import AsyncGeneratorType, CoroutineType
 from typing import Any, cast
@@ -99,7 +100,8 @@ class Serving(BaseServing):
     ) -> None:
         self._hub = hub
         self._loop = asyncio.get_running_loop()
-        self._workers = Workers(workers, lambda: None)
+        self._own = threading.local()
+        self._workers = Workers(workers, self._mark_own)
         self._calls = AwaitingCalls(self._workers, self._post, self._carry_out)
         super().__init__(core, backend, self._calls, on_error)
         self._state = "listening"
@@ -125,22 +127,33 @@ class Serving(BaseServing):
         self._lasting = cast("AsyncGeneratorType[None, None]", self._until_the_loop_ends())
         self._go_on_lasting()
 
-    async def stop(self) -> None:
+    def stop(self) -> Coroutine[Any, Any, None]:
         """Ends it, and returns when the last of the backend's methods has; called by one of those, at once."""
+        return self._stop(getattr(self._own, "thread", False))  # a worker would wait for itself
+
+    async def _stop(self, by_worker: bool) -> None:
         if not self._hub.is_ours:
             self._state = "stopped"
             return
-        self._hub.check()
+        if not self._hub.is_over:
+            self._hub.check()
         before, self._state = self._state, "stopped"
         if before != "stopped":
             self._core.close()
-        if before == "serving":
+        if before == "listening":
+            self._ended.set()
+        elif self._hub.is_over and not self._ended.is_set():  # nothing of the backend's can be called any more
+            with contextlib.suppress(RuntimeError):  # somebody waits there for the end, for good
+                self._end()
+        elif before == "serving":
             self._pump()
             self._calls.end(self._end)
-        elif before == "listening":
-            self._ended.set()
-        if not self._calls.is_one():
+        if not self._hub.is_over and not by_worker and not self._calls.is_one():
             await self._ended.wait()
+
+    def _mark_own(self) -> None:
+        """Notes that this thread is one of the server's."""
+        self._own.thread = True
 
     def _end(self) -> None:
         """All is answered: it has left the loop, also where nobody waits for that any more."""

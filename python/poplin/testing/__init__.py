@@ -13,17 +13,19 @@ For tests: a POP3 server that is up in a millisecond, notes what happens, and mi
 as the fixture `pop3_server`, `PopServerMixin` a unittest one.
 """
 
+from poplin._backend import Outcome
 from poplin.testing._certificates import BLEMISHES, CA, Certificate, certificate
-from poplin.testing._faults import ATTACKS, QUIRKS, Fault
+from poplin.testing._faults import ATTACKS, FAULT_SETTINGS, QUIRKS, Fault
 from poplin.testing._mail import Mail
 from poplin.testing._server import Clock, Server, ServerFactory
-from poplin.testing._session import Exchange, Outcome, Session
+from poplin.testing._session import Exchange, Session
 from poplin.testing._unittest import PopServerMixin
 
 __all__ = [
     "ATTACKS",
     "BLEMISHES",
     "CA",
+    "FAULT_SETTINGS",
     "QUIRKS",
     "Certificate",
     "Clock",

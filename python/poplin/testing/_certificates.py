@@ -152,11 +152,11 @@ class Certificate:
         return _core.Credentials(settings)
 
 
-def certificate(*names: str) -> Certificate:
+def certificate(*names: str, blemish: str = "none") -> Certificate:
     """
-    A good certificate of a CA of its own, as `CA.certificate`.
+    A certificate of a CA of its own, as `CA.certificate`.
 
     >>> poplin.testing.certificate("mail.test").cert_pem.splitlines()[0]
     '-----BEGIN CERTIFICATE-----'
     """
-    return CA().certificate(*names)
+    return CA().certificate(*names, blemish=blemish)

@@ -10,6 +10,9 @@ from typing import Any, Literal, Self
 from poplin import _core
 from poplin._alone import Alone
 
+FAULT_SETTINGS: dict[str, str] = {name: meaning for name, (_, meaning) in _core.FAULT_SETTINGS.items()}
+"""What `Server.fault` takes: name and meaning."""
+
 QUIRKS: dict[str, str] = _core.QUIRKS
 """Behaviours of real servers that `Server.quirk` plays: name and meaning."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from poplin import _core
 from poplin._alone import Alone
+from poplin._backend import Outcome
 from poplin._errors import StateError
 
-Outcome = Literal["committed", "left", "dropped", "timed out", "failed"]
 """How a session can end."""
 
 LONGEST_WAIT = 0x7FFFFFFF  # milliseconds that the core waits at most
