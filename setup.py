@@ -82,7 +82,12 @@ setup(
             depends=headers(),
             include_dirs=["csrc", "csrc/include", "bindings/python"],
             # POPLIN_API empty: the module exports nothing, so it cannot meet a libpoplin of the host program's.
-            define_macros=[("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000"), ("POPLIN_API", "")],
+            define_macros=[
+                ("_GNU_SOURCE", None),
+                ("_FILE_OFFSET_BITS", "64"),
+                ("Py_LIMITED_API", "0x030B0000"),
+                ("POPLIN_API", ""),
+            ],
             extra_compile_args=["-std=c17", "-fvisibility=hidden", "-pthread"],
             extra_link_args=["-pthread"],
             py_limited_api=True,

@@ -138,8 +138,7 @@ static const struct {
     TYPE(record),         TYPE(authority),
     TYPE(client_machine), TYPE(session_machine),
     TYPE(maildir),        TYPE(fetch),
-    TYPE(delivery),
-    TYPE(claim),
+    TYPE(delivery),       TYPE(claim),
 #undef TYPE
 };
 

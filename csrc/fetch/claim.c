@@ -17,6 +17,7 @@
 
 #include <poplin/seen.h>
 
+#include "loop/descriptors.h"
 #include "wire/failure.h"
 #include "wire/grammar.h"
 
@@ -59,16 +60,41 @@ static int fail_to_open(const char *path, int reason, poplin_error *error) {
 
 /* ---- the file ---- */
 
-/* Opens it, and makes it, for its owner alone, where there is none. It stays: who removes such a file lets in two. */
-static int open_file(const char *path, int *opened, poplin_error *error) {
+/* It is for whom the store is for, as SQLite has it with -wal: root, fetching once, must not lock out whose it is. */
+static void give_to_owner_of(const char *store, int descriptor) {
     struct stat facts;
-    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (stat(store, &facts) != 0)
+        return;
+    if (geteuid() == 0 && fchown(descriptor, facts.st_uid, facts.st_gid) != 0)
+        return;
+    (void)fchmod(descriptor, facts.st_mode & 0666);
+}
+
+/* Opens it, or makes it where there is none: then *made. It stays: who removes such a file lets in two. */
+static int open_or_make(const char *path, bool *made) {
+    static const int FLAGS = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int descriptor;
+    do {
+        descriptor = open(path, FLAGS | O_CREAT | O_EXCL, 0600);
+        *made = descriptor >= 0;
+        if (!*made && errno == EEXIST)
+            descriptor = open(path, FLAGS);
+    } while (descriptor < 0 && errno == EINTR);
+    return poplin_descriptor_above(descriptor);
+}
+
+static int open_file(const char *path, const char *store, int *opened, poplin_error *error) {
+    struct stat facts;
+    bool made;
+    int descriptor = open_or_make(path, &made);
     if (descriptor < 0)
         return fail_to_open(path, errno, error);
     if (fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
         (void)close(descriptor);
         return fail(path, POPLIN_SEEN_PROBLEM_NO_FILE, 0, error);
     }
+    if (made)
+        give_to_owner_of(store, descriptor);
     *opened = descriptor;
     return POPLIN_OK;
 }
@@ -79,7 +105,7 @@ static int open_beside(const char *store, int *opened, poplin_error *error) {
     if (path == NULL)
         return out_of_memory(error);
     snprintf(path, size, "%s%s", store, POPLIN_CLAIMS_ENDING);
-    int status = open_file(path, opened, error);
+    int status = open_file(path, store, opened, error);
     free(path);
     return status;
 }
@@ -98,13 +124,13 @@ static int find_octet(const char *account, struct flock *octet) {
     return POPLIN_OK;
 }
 
-/* 0 or errno. ENOTSUP also where the system's interface, as it was compiled for, reaches no such octet. */
+_Static_assert(sizeof(off_t) >= sizeof(uint64_t), "the octets of a large file: _FILE_OFFSET_BITS=64");
+
+/* 0 or errno. */
 static int lock(const poplin_claim *claim, short type) {
     struct flock octet = claim->octet;
     int answer;
     octet.l_type = type;
-    if (sizeof octet.l_start < sizeof(uint64_t))
-        return ENOTSUP;
     do
         answer = fcntl(claim->descriptor, F_OFD_SETLK, &octet);
     while (answer != 0 && errno == EINTR);
@@ -112,11 +138,11 @@ static int lock(const poplin_claim *claim, short type) {
 }
 
 /* Locks, where that can be done: mail that is not fetched at all is worse than mail that two might fetch. */
-static int take(const poplin_claim *claim, poplin_error *error) {
+static int take(const poplin_claim *claim, const char *account, poplin_error *error) {
     int reason = lock(claim, F_WRLCK);
     if (reason == EAGAIN || reason == EACCES)
         return poplin_fail(error, POPLIN_ERR_IN_USE, CLAIMING,
-                           "another fetch of this account is under way: try again when that is done");
+                           "another fetch of %.200s is under way: try again when that is done", account);
     return POPLIN_OK;
 }
 
@@ -132,7 +158,7 @@ int poplin_claim_take(const char *store, const char *account, poplin_claim **cla
     if (status == POPLIN_OK)
         status = open_beside(store, &made->descriptor, error);
     if (status == POPLIN_OK)
-        status = take(made, error);
+        status = take(made, account, error);
     if (status == POPLIN_OK)
         *claim = made;
     else

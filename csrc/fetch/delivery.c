@@ -85,6 +85,7 @@ int poplin_delivery_begin(poplin_delivery *delivery, const char *account, const 
         status = poplin_delivery_file_open(delivery, error);
     if (status != POPLIN_OK)
         return status;
+    delivery->file.number = message->number;
     delivery->begun = seconds_now();
     delivery->state = found ? POPLIN_DELIVERY_FOUND : POPLIN_DELIVERY_WRITING;
     return POPLIN_OK;
@@ -164,14 +165,21 @@ static int flush_folders(poplin_delivery *delivery, poplin_error *error) {
     return POPLIN_OK;
 }
 
-int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error) {
+int poplin_delivery_settle_each(poplin_delivery *delivery, size_t *missed, poplin_error *error) {
     poplin_delivery_group_place(delivery);
     int status = flush_folders(delivery, error);
-    if (delivery->group_error.status == POPLIN_OK)
-        return status;
-    status = delivery->group_error.status;
-    if (error != NULL)
-        *error = delivery->group_error;
-    delivery->group_error.status = POPLIN_OK; /* it is told */
+    const bool known = status == POPLIN_OK && delivery->missed_count <= POPLIN_DELIVERY_GROUP_MAX;
+    *missed = known ? delivery->missed_count : 0;
+    if (delivery->missed_count > 0) {
+        status = delivery->group_error.status;
+        if (error != NULL)
+            *error = delivery->group_error;
+    }
+    delivery->missed_count = 0; /* they are told */
     return status;
+}
+
+int poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error) {
+    size_t missed;
+    return poplin_delivery_settle_each(delivery, &missed, error);
 }

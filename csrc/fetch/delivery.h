@@ -44,7 +44,8 @@ typedef struct poplin_delivery_key {
  * before.
  */
 typedef struct poplin_delivery_file {
-    int descriptor; /* -1: not open */
+    int descriptor;  /* -1: not open */
+    uint32_t number; /* of the message, in its session */
     poplin_delivery_key key;
     char temporary[POPLIN_DELIVERY_NAME_SIZE]; /* in tmp */
     char name[POPLIN_DELIVERY_NAME_SIZE];      /* in new */
@@ -77,8 +78,10 @@ struct poplin_delivery {
     size_t filled;
 
     size_t group_count;
-    poplin_error group_error;                 /* why one of a group is not in new; OK: each is */
-    char output[POPLIN_DELIVERY_OUTPUT_SIZE]; /* not written yet */
+    uint32_t missed[POPLIN_DELIVERY_GROUP_MAX]; /* the numbers of messages of groups that are not in new, after all */
+    size_t missed_count;                        /* of more than that no numbers are kept */
+    poplin_error group_error;                   /* why the first is not */
+    char output[POPLIN_DELIVERY_OUTPUT_SIZE];   /* not written yet */
     poplin_delivery_file group[POPLIN_DELIVERY_GROUP_MAX];
 };
 
@@ -87,6 +90,12 @@ struct poplin_delivery {
  * settled.
  */
 void poplin_delivery_rest(poplin_delivery *delivery);
+
+/*
+ * As poplin_delivery_settle; *missed: where that fails, how many messages it fails for, the first of missed being their numbers
+ * until one is begun. 0: it fails for all.
+ */
+int poplin_delivery_settle_each(poplin_delivery *delivery, size_t *missed, poplin_error *error);
 
 extern const char poplin_delivery_doing[]; /* "delivering a message" */
 

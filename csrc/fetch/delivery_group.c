@@ -128,8 +128,11 @@ static void advance(poplin_delivery *delivery,
             continue;
         }
         poplin_delivery_file_remove(delivery, file);
-        if (delivery->group_error.status == POPLIN_OK)
+        if (delivery->missed_count == 0)
             delivery->group_error = error;
+        if (delivery->missed_count < POPLIN_DELIVERY_GROUP_MAX)
+            delivery->missed[delivery->missed_count] = file->number;
+        delivery->missed_count++;
         delivery->look_again = true;
     }
     delivery->group_count = kept;

@@ -130,17 +130,20 @@ static void forget_session(poplin_fetch *fetch) {
     for (size_t index = 0; index < fetch->item_count; index++)
         free(fetch->items[index].error);
     fetch->item_count = fetch->row_count = 0;
-    fetch->order_count = fetch->order_ended = fetch->doomed_count = fetch->doomed_sent = fetch->delivered_count = 0;
-    fetch->order_taken = false;
+    fetch->queue_count = fetch->queue_open = fetch->queue_begun = fetch->order_count = fetch->order_ended = 0;
+    fetch->doomed_count = fetch->doomed_sent = fetch->delivered_count = 0;
+    fetch->order_taken = fetch->left = false;
+    fetch->session_taken = 0;
     fetch->reported = 0;
     fetch->in_flight = 0;
     fetch->link = NULL;
     fetch->no_uidl = fetch->by_number = fetch->cut_short = false;
     poplin_buffer_clear(&fetch->octets);
+    free(fetch->queue);
     free(fetch->order);
     free(fetch->doomed);
     free(fetch->delivered);
-    fetch->order = fetch->doomed = fetch->delivered = NULL;
+    fetch->queue = fetch->order = fetch->doomed = fetch->delivered = NULL;
 }
 
 /* The server's LOGIN-DELAY, in which RFC 2449 section 6.5 has seconds. */
@@ -287,7 +290,7 @@ static int step(poplin_fetch *fetch, poplin_fetch_event *event) {
     }
 }
 
-/* Goes on to the next phase; behind the report that is the next session, or the end. */
+/* Goes on to the next phase; behind a round that may be another one, behind the report it is the next session, or the end. */
 static void go_on(poplin_fetch *fetch) {
     fetch->begun_phase = false;
     fetch->sent = 0;
@@ -295,6 +298,8 @@ static void go_on(poplin_fetch *fetch) {
         forget_session(fetch);
         fetch->quit = POPLIN_QUIT_TO_COME;
         fetch->phase = POPLIN_PHASE_CONNECT;
+    } else if (fetch->phase == POPLIN_PHASE_TRANSFER && poplin_fetch_begin_round(fetch)) {
+        fetch->phase = POPLIN_PHASE_FILTER;
     } else {
         fetch->phase++;
     }
@@ -339,6 +344,21 @@ static void note_unsettled(poplin_fetch *fetch, const poplin_error *error) {
         poplin_item *item = &fetch->items[fetch->delivered[index]];
         (void)poplin_fetch_note_error(fetch, item, POPLIN_RESULT_FAILED, error);
     }
+}
+
+int poplin_fetch_unsettled(poplin_fetch *fetch, uint32_t number, int status, const poplin_error *error) {
+    size_t index = 0;
+    if (!fetch->asked || fetch->question != POPLIN_FETCH_SETTLE)
+        return POPLIN_ERR_STATE;
+    while (index < fetch->delivered_count && fetch->items[fetch->delivered[index]].number != number)
+        index++;
+    if (index == fetch->delivered_count)
+        return POPLIN_ERR_STATE;
+    poplin_fetch_not_delivered(fetch, &fetch->items[fetch->delivered[index]], status, error);
+    fetch->delivered_count--;
+    memmove(fetch->delivered + index, fetch->delivered + index + 1,
+            (fetch->delivered_count - index) * sizeof *fetch->delivered);
+    return POPLIN_OK;
 }
 
 int poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *error) {

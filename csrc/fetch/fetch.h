@@ -4,7 +4,7 @@
  *   fetch.c      the engine as its host sees it, and the phases of a session one after the other
  *   listing.c    what the server lists: numbers, sizes, keys
  *   plan.c       the listing beside the records: what is to be done with each message
- *   order.c      what is taken in this session, and in which order
+ *   order.c      what is taken in this session, in which order, and in which rounds
  *   headers.c    headers by TOP, many ahead: for keys where there is no UIDL, and for the filter
  *   transfer.c   messages by RETR, many ahead, and the deletions among them
  *   records.c    what is to be written down next
@@ -43,13 +43,14 @@ typedef struct poplin_item {
     size_t uid, uid_size; /* as the server told it, in the fetch's octets; size 0: none */
     size_t key, key_size; /* as it is recorded */
     int64_t first_seen;
-    poplin_row *row;     /* what is on record of it until it is taken; NULL: nothing */
-    int64_t tried;       /* when it was last begun in vain; 0: never. What was not goes first */
+    poplin_row *row; /* what is on record of it until it is taken; NULL: nothing */
+    int64_t tried;   /* when it was begun, in vain, or where it may be another now; 0: never. What was not goes first */
     poplin_error *error; /* why it failed, or was not deleted; NULL */
     enum poplin_step step;
     enum poplin_plan plan;
     enum poplin_result result;
     bool resumed;  /* as in poplin_fetch_message */
+    bool again;    /* what is on record as delivered, or rejected, may be another: it is taken as if it were not */
     bool accepted; /* by the filter */
     bool aside;    /* an earlier session of this fetch has dealt with it */
     bool deleted;  /* DELE was answered with +OK, and then that the session's QUIT was */
@@ -60,7 +61,7 @@ enum poplin_fetch_phase {
     POPLIN_PHASE_LIST,
     POPLIN_PHASE_IDENTIFY,
     POPLIN_PHASE_RECALL,
-    POPLIN_PHASE_FILTER,
+    POPLIN_PHASE_FILTER, /* once in each round, as the next */
     POPLIN_PHASE_TRANSFER,
     POPLIN_PHASE_QUIT,
     POPLIN_PHASE_REPORT,
@@ -91,7 +92,11 @@ struct poplin_fetch {
 
     poplin_item *items; /* by number */
     size_t item_count, item_capacity;
-    size_t *order; /* the indexes of the items that are taken, in that order */
+    size_t *queue; /* the indexes of the items that may be taken, in that order */
+    size_t queue_count;
+    size_t queue_open;  /* of these may be taken in this session; the others are put off */
+    size_t queue_begun; /* of these the rounds have begun */
+    size_t *order;      /* the indexes of those that are taken in this round */
     size_t order_count;
     size_t order_ended; /* of these have come, or will not; the next is on its way, if it was asked for */
     bool order_taken;   /* all of the order is on record as TAKEN */
@@ -114,9 +119,12 @@ struct poplin_fetch {
     uint32_t in_flight; /* replies that are to come */
     bool planned;       /* the first session's listing has said: */
     uint32_t most;      /* ... messages to take in all sessions */
-    uint32_t taken;     /* in all sessions */
-    int64_t tried;      /* the time of what is begun in this session: later than that of any earlier try */
-    bool retries;       /* what was tried before is not put off any more */
+    uint32_t taken;     /* in all sessions, and in this one */
+    uint32_t session_taken;
+    size_t portion; /* of what was tried before: how many the next round takes */
+    bool left;      /* some were left, for want of room, for another session */
+    int64_t tried;  /* the time of what is begun in this session: later than that of any earlier try */
+    bool retries;   /* what was tried before is not put off any more */
 
     poplin_item *item; /* that is being transferred, or asked about */
     bool begun;        /* its destination has been opened */
@@ -191,13 +199,16 @@ int poplin_fetch_set_aside(poplin_fetch *fetch, const poplin_item *item);
 
 /* ---- order.c ---- */
 
-/* Fills the order and the doomed, and notes what is left where it is. OK or NOMEM. */
+/* Fills the queue and the doomed, notes what is left where it is, and begins the first round. OK or NOMEM. */
 int poplin_fetch_arrange(poplin_fetch *fetch);
 
-/* How many messages may be taken in this session. */
+/* Fills the order with what is tried next. False: nothing is, in this session. */
+bool poplin_fetch_begin_round(poplin_fetch *fetch);
+
+/* How many messages may still be taken in this session. */
 uint32_t poplin_fetch_room(const poplin_fetch *fetch);
 
-/* The order is what is taken in this session, from here on. */
+/* The order is what is taken in this round, from here on. */
 void poplin_fetch_close_order(poplin_fetch *fetch);
 
 /* The octets that a message will bring, by its listing: for the progress, so within reason. */
@@ -211,6 +222,9 @@ int poplin_fetch_headers(poplin_fetch *fetch, poplin_fetch_event *event);
 
 int poplin_fetch_transfer(poplin_fetch *fetch, poplin_fetch_event *event);
 
+/* What was asked for could not be delivered, and stays. *error may be NULL. */
+void poplin_fetch_not_delivered(poplin_fetch *fetch, poplin_item *item, int status, const poplin_error *error);
+
 /* The host's answer to BEGIN, PIECE or DELIVER. */
 int poplin_fetch_transferred(poplin_fetch *fetch, int status, const poplin_error *error);
 
@@ -222,7 +236,7 @@ int poplin_fetch_note_step(poplin_fetch *fetch, poplin_item *item, enum poplin_s
 /* Adds a row with another step or time. OK or NOMEM. */
 int poplin_fetch_note_row(poplin_fetch *fetch, const poplin_row *row);
 
-/* Adds all of the order as TAKEN. OK or NOMEM. */
+/* Adds all of the order as TAKEN, and, of what is still in the queue, that whose record may be another's. OK or NOMEM. */
 int poplin_fetch_note_taken(poplin_fetch *fetch);
 
 /*

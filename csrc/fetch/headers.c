@@ -114,6 +114,12 @@ static int identify_by_number(poplin_fetch *fetch) {
     return poplin_fetch_key_by_number(fetch);
 }
 
+/* The session ends at a header that the filter is to see: it waits from now on, as a message that was taken in vain. */
+static void note_failure(poplin_fetch *fetch) {
+    poplin_item *item = &fetch->items[fetch->order[fetch->sent - fetch->in_flight]];
+    (void)poplin_fetch_note_step(fetch, item, POPLIN_STEP_TAKEN); /* no memory: as if there had been no time */
+}
+
 /* The phase is over. END or a failure. */
 static int finish(poplin_fetch *fetch) {
     int status = POPLIN_OK;
@@ -129,12 +135,13 @@ static int finish(poplin_fetch *fetch) {
 int poplin_fetch_headers(poplin_fetch *fetch, poplin_fetch_event *event) {
     poplin_client_event told;
     poplin_item *item;
+    const bool filters = !identifies(fetch);
     for (;;) {
         int status = ask_ahead(fetch);
         if (status == POPLIN_OK && fetch->in_flight == 0)
             return finish(fetch);
-        if (status == POPLIN_OK)
-            status = poplin_fetch_pull(fetch, &told, &item);
+        if (status == POPLIN_OK && (status = poplin_fetch_pull(fetch, &told, &item)) < 0 && filters)
+            note_failure(fetch);
         if (status == POPLIN_OK)
             status = take(fetch, item, &told, event);
         if (status != POPLIN_WAITING)

@@ -1,13 +1,18 @@
 /*
- * fetch/order.c - what is taken in a session, how much of it, and in which order.
+ * fetch/order.c - what is taken in a session, how much of it, in which order, and what at once.
  *
  * A fetch is finite, whatever the server lists from session to session: it begins as many messages as the first listing had for it to
  * take. And what ends the session each time, or fails, keeps no others from being taken, nor from being deleted: it waits until
  * these have had their turn, and, where that session has something to delete, until it has ended by QUIT.
+ *
+ * So a session has rounds. The first takes all that was not tried before. What was is taken in rounds of one message, two, four
+ * and so on, each when the one before is on record: so one at which the fetch is killed each time, or the server hangs up
+ * without what it has not sent yet of those before, or before the filter has seen others, is soon told from these.
  */
 #include "fetch/fetch.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * What a server may ask for between two logins, for sessions that were asked for and for one that was not, and the octets of keys
@@ -48,7 +53,7 @@ static int settle_result(poplin_fetch *fetch, poplin_item *item) {
     return POPLIN_OK;
 }
 
-/* The first session's order bounds the fetch: what comes later is for the next one. */
+/* The first session's queue bounds the fetch: what comes later is for the next one. */
 int poplin_fetch_arrange(poplin_fetch *fetch) {
     const uint32_t limit = fetch->config.limit;
     int64_t tried = 0;
@@ -59,15 +64,18 @@ int poplin_fetch_arrange(poplin_fetch *fetch) {
         if (item->plan == POPLIN_PLAN_DELETE)
             fetch->doomed[fetch->doomed_count++] = index;
         else if (is_candidate(item))
-            fetch->order[fetch->order_count++] = index;
+            fetch->queue[fetch->queue_count++] = index;
         tried = item->tried > tried ? item->tried : tried;
     }
     fetch->tried = poplin_fetch_later_than(fetch, tried);
-    if (fetch->order_count > 0)
-        qsort_r(fetch->order, fetch->order_count, sizeof *fetch->order, by_turn, fetch);
+    if (fetch->queue_count > 0)
+        qsort_r(fetch->queue, fetch->queue_count, sizeof *fetch->queue, by_turn, fetch);
     if (!fetch->planned)
-        fetch->most = limit != 0 && limit < fetch->order_count ? limit : (uint32_t)fetch->order_count;
+        fetch->most = limit != 0 && limit < fetch->queue_count ? limit : (uint32_t)fetch->queue_count;
     fetch->planned = true;
+    fetch->queue_open = fetch->queue_count;
+    fetch->portion = 1;
+    (void)poplin_fetch_begin_round(fetch);
     return status;
 }
 
@@ -79,20 +87,84 @@ static uint32_t commit_every(const poplin_fetch *fetch) {
 }
 
 uint32_t poplin_fetch_room(const poplin_fetch *fetch) {
-    const uint32_t room = fetch->most - fetch->taken, every = commit_every(fetch);
+    const uint32_t room = fetch->most - fetch->taken, every = commit_every(fetch) - fetch->session_taken;
     return every < room ? every : room;
 }
 
-/* Whether another session may be begun for what was tried before: once, so that the fetch comes to its end. */
-static bool may_put_off(const poplin_fetch *fetch) {
-    return !fetch->retries && !fetch->config.dry_run && fetch->login_delay_ms <= RETRY_DELAY_MAX_MS;
+/* ---- rounds ---- */
+
+static bool was_tried(const poplin_item *item) {
+    return item->tried != 0 && !item->again;
+}
+
+/*
+ * Another session is begun for what was tried before, where this one has something to delete and has not tried any of that yet: once,
+ * so that the fetch comes to its end.
+ */
+static bool has_to_put_off(const poplin_fetch *fetch) {
+    return fetch->doomed_count > 0 && fetch->portion == 1 && !fetch->retries && !fetch->config.dry_run &&
+           fetch->login_delay_ms <= RETRY_DELAY_MAX_MS;
+}
+
+/* Begins no more of them; another session follows where this one leaves something, and has taken something or put it off. */
+static bool end_rounds(poplin_fetch *fetch) {
+    const bool waits = fetch->queue_open < fetch->queue_count;
+    const bool leaves = fetch->left || fetch->queue_begun < fetch->queue_count;
+    fetch->cut_short =
+        (waits || (fetch->session_taken > 0 && leaves)) && fetch->taken < fetch->most && fetch->aside.size <= ASIDE_MAX;
+    return false;
+}
+
+/* Puts what was tried to the queue's end, where this session does not come; the order is empty, and lends its room. */
+static void put_off(poplin_fetch *fetch) {
+    size_t open = fetch->queue_begun, waiting = 0;
+    for (size_t place = open; place < fetch->queue_count; place++) {
+        const size_t index = fetch->queue[place];
+        if (fetch->items[index].resumed)
+            fetch->order[waiting++] = index;
+        else
+            fetch->queue[open++] = index;
+    }
+    memcpy(fetch->queue + open, fetch->order, waiting * sizeof *fetch->order);
+    fetch->queue_open = open;
+    fetch->retries = waiting > 0;
+}
+
+static bool is_first_round(const poplin_fetch *fetch, size_t place) {
+    return fetch->config.dry_run || !was_tried(&fetch->items[fetch->queue[place]]);
+}
+
+bool poplin_fetch_begin_round(poplin_fetch *fetch) {
+    fetch->order_count = fetch->order_ended = 0;
+    fetch->order_taken = false;
+    if (has_to_put_off(fetch))
+        put_off(fetch);
+    const size_t open = fetch->queue_open;
+    size_t begun = fetch->queue_begun;
+    if (begun == open || poplin_fetch_room(fetch) == 0)
+        return end_rounds(fetch);
+    while (begun < open && is_first_round(fetch, begun))
+        fetch->order[fetch->order_count++] = fetch->queue[begun++];
+    if (fetch->order_count == 0) {
+        while (begun < open && fetch->order_count < fetch->portion)
+            fetch->order[fetch->order_count++] = fetch->queue[begun++];
+        fetch->portion *= 2;
+    }
+    fetch->queue_begun = begun;
+    return true;
+}
+
+/* Octets of what other rounds, or sessions, may take behind so many messages. */
+static uint64_t expect_more(const poplin_fetch *fetch, size_t messages, size_t most) {
+    uint64_t octets = 0;
+    for (size_t place = fetch->queue_begun; place < fetch->queue_count && messages < most; place++, messages++)
+        octets += poplin_fetch_expected(&fetch->items[fetch->queue[place]]);
+    return octets;
 }
 
 void poplin_fetch_close_order(poplin_fetch *fetch) {
     const uint32_t room = poplin_fetch_room(fetch), most = fetch->most - fetch->taken;
-    const bool patient = may_put_off(fetch);
-    bool deletes = fetch->doomed_count > 0;
-    size_t kept = 0, put_off = 0, left = 0;
+    size_t kept = 0, left = 0;
     fetch->octets_left = 0;
     for (size_t place = 0; place < fetch->order_count; place++) {
         poplin_item *item = &fetch->items[fetch->order[place]];
@@ -100,12 +172,8 @@ void poplin_fetch_close_order(poplin_fetch *fetch) {
             continue;
         if (kept + left < most)
             fetch->octets_left += poplin_fetch_expected(item);
-        const bool fits = kept + put_off < room && (!fetch->config.filter || item->accepted);
-        const bool waits = fits && patient && deletes && item->resumed;
-        put_off += waits;
-        if (fits && !waits) {
+        if (kept < room && (!fetch->config.filter || item->accepted)) {
             fetch->order[kept++] = fetch->order[place];
-            deletes = deletes || (!item->resumed && poplin_fetch_is_due(fetch, item));
         } else {
             item->plan = POPLIN_PLAN_LEAVE;
             left++;
@@ -113,8 +181,10 @@ void poplin_fetch_close_order(poplin_fetch *fetch) {
     }
     fetch->order_count = kept;
     fetch->taken += (uint32_t)kept;
-    fetch->retries = fetch->retries || put_off > 0;
-    fetch->cut_short = kept + put_off > 0 && left > 0 && fetch->taken < fetch->most && fetch->aside.size <= ASIDE_MAX;
+    fetch->session_taken += (uint32_t)kept;
+    fetch->left = fetch->left || left > 0;
+    fetch->octets_left += expect_more(fetch, kept + left, most);
+    left += fetch->queue_count - fetch->queue_begun;
     fetch->progress.messages_to_do =
         fetch->progress.messages_done + (uint32_t)(kept + left < most ? kept + left : most);
 }

@@ -43,6 +43,7 @@ void poplin_places_free(poplin_places *places) {
         if (places->places[i].delivery != NULL)
             places->places[i].delivery->places = NULL;
     free(places->places);
+    free(places->missed);
     free(places->octets);
     free(places);
 }
@@ -156,6 +157,7 @@ static void begin_in(poplin_places *places, poplin_place *place, const poplin_fe
 
 static void begin(poplin_places *places, poplin_fetch *fetch, const poplin_fetch_event *event) {
     places->failed = false;
+    places->number = event->message->number;
     places->collecting = places->collects;
     places->octet_count = 0;
     places->turn++;
@@ -194,6 +196,15 @@ static void take_piece(poplin_places *places, poplin_fetch *fetch, poplin_slice 
     answer(places, fetch);
 }
 
+/* The program, which gets the message too, finds it in its place. */
+static int settle_at_once(poplin_places *places, poplin_place *place, poplin_error *error) {
+    place->unsettled++;
+    const bool safe = poplin_places_settle_one(places, place);
+    if (!safe)
+        *error = places->unsettled;
+    return !safe || poplin_places_take_missed(places, error) ? error->status : POPLIN_OK;
+}
+
 static void end(poplin_places *places) {
     for (size_t i = 0; i < places->count; i++) {
         poplin_place *place = &places->places[i];
@@ -201,9 +212,26 @@ static void end(poplin_places *places) {
         if (!place->takes)
             continue;
         int status = poplin_delivery_end(place->delivery, &place->name, &error);
-        if (status != POPLIN_OK)
+        if (status == POPLIN_OK && places->collecting)
+            status = settle_at_once(places, place, &error);
+        if (status != POPLIN_OK) {
+            place->name = NULL;
             note(places, place, status, &error);
+        }
     }
+}
+
+static void settle(poplin_places *places, poplin_fetch *fetch) {
+    if (!poplin_places_settle(places, false)) {
+        (void)poplin_fetch_answer(fetch, places->unsettled.status, &places->unsettled);
+        return;
+    }
+    for (size_t i = 0; i < places->missed_count; i++) { /* STATE: another place had missed it, too */
+        const poplin_missed *missed = &places->missed[i];
+        (void)poplin_fetch_unsettled(fetch, missed->number, missed->error.status, &missed->error);
+    }
+    places->missed_count = 0;
+    (void)poplin_fetch_answer(fetch, POPLIN_OK, NULL);
 }
 
 int poplin_places_answer(poplin_places *places, poplin_fetch *fetch, int status, const poplin_error *error) {
@@ -211,10 +239,13 @@ int poplin_places_answer(poplin_places *places, poplin_fetch *fetch, int status,
         status = places->failure.status;
         error = &places->failure;
     }
-    for (size_t i = 0; i < places->count; i++)
+    for (size_t i = 0; i < places->count && !places->collecting; i++)
         places->places[i].unsettled += places->places[i].takes;
-    if (status != POPLIN_OK) /* there may be no SETTLE, since for the engine there is nothing to settle */
+    if (status != POPLIN_OK) { /* there may be no SETTLE, since for the engine there is nothing to settle */
+        poplin_error known;
         (void)poplin_places_settle(places, true);
+        (void)poplin_places_take_missed(places, &known);
+    }
     for (size_t i = 0; i < places->count; i++) {
         places->places[i].takes = false;
         places->places[i].name = NULL;
@@ -253,10 +284,7 @@ bool poplin_places_serve(poplin_places *places, poplin_fetch *fetch, const popli
         drop_octets(places);
         return true;
     case POPLIN_FETCH_SETTLE:
-        if (poplin_places_settle(places, false))
-            (void)poplin_fetch_answer(fetch, POPLIN_OK, NULL);
-        else
-            (void)poplin_fetch_answer(fetch, places->unsettled.status, &places->unsettled);
+        settle(places, fetch);
         return true;
     default:
         return false;

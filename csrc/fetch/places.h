@@ -19,16 +19,25 @@ typedef struct poplin_place {
     uint64_t used;             /* when it had its last message: the turn */
 } poplin_place;
 
+/* A message that a Maildir took, and that did not get there when it was settled. */
+typedef struct poplin_missed {
+    uint32_t number;
+    poplin_error error;
+} poplin_missed;
+
 struct poplin_places {
     poplin_place *places;
     size_t count;
     size_t descriptors; /* that they may hold */
     uint64_t turn;      /* messages so far */
-    bool unsafe;        /* something could not be settled, or was closed before: SETTLE fails with unsettled */
+    bool unsafe;        /* nobody can say what is settled, or it was closed before: SETTLE fails with unsettled */
     poplin_error unsettled;
+    poplin_missed *missed; /* to be told with SETTLE */
+    size_t missed_count, missed_room;
 
     bool collects;   /* from the next message on */
     bool collecting; /* what follows is of the message that is begun */
+    uint32_t number;
     char *octets;
     size_t octet_count, octet_room;
     bool failed;
@@ -46,7 +55,14 @@ size_t poplin_places_allowance(void);
 /* Makes room for the message that is begun, where those that take it are marked. Returns whether all is safe still. */
 bool poplin_places_make_room(poplin_places *places);
 
-/* Settles what is not; with only_taking, where the message that is begun went. Returns whether all is safe still. */
+/*
+ * Settles what is not; with only_taking, where the message that is begun went. Returns whether all but what was missed is safe
+ * still.
+ */
 bool poplin_places_settle(poplin_places *places, bool only_taking);
+bool poplin_places_settle_one(poplin_places *places, poplin_place *place);
+
+/* Takes the message that is begun from those that were missed. Returns whether it was one, and in *error why. */
+bool poplin_places_take_missed(poplin_places *places, poplin_error *error);
 
 #endif

@@ -205,8 +205,10 @@ static void want(poplin_fetch *fetch, poplin_item *item, int64_t first_seen, boo
     item->first_seen = first_seen;
     item->resumed = resumed;
     item->plan = POPLIN_PLAN_TAKE;
-    if (item->row != NULL)
+    if (item->row != NULL) {
+        item->again = poplin_fetch_vouches(item->row);
         amend_for(item->row, item);
+    }
     if (most == 0 || item->octets == POPLIN_OCTETS_UNKNOWN || item->octets <= most)
         return;
     item->plan = fetch->config.large_headers ? POPLIN_PLAN_HEADERS : POPLIN_PLAN_LEAVE;
@@ -358,11 +360,9 @@ static int note_absence(poplin_fetch *fetch, poplin_row row) {
     if (row.gone != 0 && now - row.gone > MEMORY)
         row.step = POPLIN_STEP_NONE;
     else if (row.step == POPLIN_STEP_DELETED || row.step == POPLIN_STEP_REJECTED)
-        row.step = POPLIN_STEP_CONFIRMED;
+        row.step = POPLIN_STEP_CONFIRMED, row.changed = now;
     else if (row.gone != 0)
         return POPLIN_OK;
-    if (row.step != POPLIN_STEP_NONE)
-        row.changed = now;
     row.gone = row.gone != 0 ? row.gone : now;
     return poplin_fetch_note_row(fetch, &row);
 }
@@ -401,10 +401,11 @@ static int match(poplin_fetch *fetch, const size_t *sorted) {
 
 static int make_room(poplin_fetch *fetch) {
     const size_t count = fetch->item_count + 1;
+    fetch->queue = malloc(count * sizeof *fetch->queue);
     fetch->order = malloc(count * sizeof *fetch->order);
     fetch->doomed = malloc(count * sizeof *fetch->doomed);
     fetch->delivered = malloc(count * sizeof *fetch->delivered);
-    return fetch->order && fetch->doomed && fetch->delivered ? POPLIN_OK : POPLIN_ERR_NOMEM;
+    return fetch->queue && fetch->order && fetch->doomed && fetch->delivered ? POPLIN_OK : POPLIN_ERR_NOMEM;
 }
 
 /* Whether messages that are there now are on record by their unique-ids. */

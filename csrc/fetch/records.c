@@ -54,6 +54,9 @@ int poplin_fetch_note_taken(poplin_fetch *fetch) {
     int status = POPLIN_OK;
     for (size_t place = 0; place < fetch->order_count && status == POPLIN_OK; place++)
         status = poplin_fetch_note_step(fetch, &fetch->items[fetch->order[place]], POPLIN_STEP_TAKEN);
+    for (size_t place = fetch->queue_begun; place < fetch->queue_count && status == POPLIN_OK; place++)
+        if (fetch->items[fetch->queue[place]].again)
+            status = poplin_fetch_note_step(fetch, &fetch->items[fetch->queue[place]], POPLIN_STEP_TAKEN);
     return status;
 }
 
@@ -100,7 +103,7 @@ static void settle(poplin_fetch *fetch) {
         poplin_item *item = &fetch->items[fetch->delivered[index]];
         status = poplin_fetch_note_step(fetch, item, step_of(item));
     }
-    fetch->settled = true;
+    fetch->settled = fetch->delivered_count > 0; /* else there is no RECORD behind which it ends */
     fetch->settled_at = poplin_fetch_clock();
     if (status != POPLIN_OK)
         (void)poplin_fetch_fail_because(fetch, status, "fetch", poplin_status_text(status));

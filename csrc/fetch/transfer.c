@@ -12,14 +12,15 @@ enum { AHEAD = 256 };
 /* Deliveries are settled and recorded at the latest after so many milliseconds, where the line leaves the time. */
 enum { SETTLE_MS = 1000 };
 
+/* Messages before deletions, so that one at whose deletion the session ends each time keeps none from coming. */
 static int ask_ahead(poplin_fetch *fetch) {
     int status = POPLIN_OK;
-    while (status == POPLIN_OK && fetch->in_flight < AHEAD && fetch->doomed_sent < fetch->doomed_count)
-        status = poplin_fetch_submit(fetch, POPLIN_DELE, &fetch->items[fetch->doomed[fetch->doomed_sent++]]);
     while (status == POPLIN_OK && fetch->in_flight < AHEAD && fetch->sent < fetch->order_count) {
         const poplin_item *item = &fetch->items[fetch->order[fetch->sent++]];
         status = poplin_fetch_submit(fetch, item->plan == POPLIN_PLAN_HEADERS ? POPLIN_TOP : POPLIN_RETR, item);
     }
+    while (status == POPLIN_OK && fetch->in_flight < 2 * AHEAD && fetch->doomed_sent < fetch->doomed_count)
+        status = poplin_fetch_submit(fetch, POPLIN_DELE, &fetch->items[fetch->doomed[fetch->doomed_sent++]]);
     return status;
 }
 
@@ -73,14 +74,18 @@ static int end(poplin_fetch *fetch, poplin_item *item, poplin_fetch_event *event
     return poplin_fetch_ask_of(fetch, event, POPLIN_FETCH_DELIVER, item);
 }
 
-int poplin_fetch_transferred(poplin_fetch *fetch, int status, const poplin_error *error) {
+void poplin_fetch_not_delivered(poplin_fetch *fetch, poplin_item *item, int status, const poplin_error *error) {
     poplin_error plain;
+    (void)poplin_fail(&plain, status, "delivery", "%s", poplin_status_text(status));
+    (void)poplin_fetch_note_error(fetch, item, POPLIN_RESULT_FAILED, error != NULL ? error : &plain);
+}
+
+int poplin_fetch_transferred(poplin_fetch *fetch, int status, const poplin_error *error) {
     const bool delivering = fetch->question == POPLIN_FETCH_DELIVER;
     if (status != POPLIN_OK) {
         fetch->dropped = true;
         fetch->begun = false;
-        (void)poplin_fail(&plain, status, "delivery", "%s", poplin_status_text(status));
-        (void)poplin_fetch_note_error(fetch, fetch->item, POPLIN_RESULT_FAILED, error != NULL ? error : &plain);
+        poplin_fetch_not_delivered(fetch, fetch->item, status, error);
     } else if (delivering) {
         fetch->begun = false;
         fetch->item->result =

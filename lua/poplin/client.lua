@@ -112,7 +112,7 @@ end
 local function connect(url, options)
   local self, err = attempt(url, options)
   local again = type(options.token) == "function" and options.descriptor == nil
-  if not self and again and err.kind == "auth" and err.answer then
+  if not self and again and credentials.refused(err) and err.answer then
     return attempt(url, options, err.answer)
   end
   return self, err
@@ -128,7 +128,7 @@ function Client.connect(url, options)
   local self, err
   for _, one in ipairs(credentials.guesses(url, options)) do
     self, err = connect(url, one)
-    if self or err.kind ~= "auth" then -- what else the server may say is no reason to guess
+    if self or not credentials.refused(err) then -- what else the server may say is no reason to guess
       break
     end
   end

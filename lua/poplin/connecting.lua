@@ -65,7 +65,8 @@ local function settings_of(host, port, mode, options)
   return settings
 end
 
---- A link that begins to connect, where to, and the user's name; or nil and an error. `answer`: what the server said of
+--- A link that begins to connect, where to, and the user's name; or nil and an error, that of a function of the
+-- script's for password or token as it is. `answer`: what the server said of
 -- a token that it refused. Options that make no sense are errors without a place.
 function connecting.open(url, options, answer)
   check_names("the options", options, known.CONNECT)
@@ -81,12 +82,20 @@ function connecting.open(url, options, answer)
   local settings = settings_of(host, port, mode, options)
   settings.mechanisms = credentials.mechanisms(options, auth)
   local free = settings.mechanisms ~= nil and core.need_no_secret(settings.mechanisms)
-  local name, password = credentials.login(options, user, free)
+  local name, password, reason = credentials.login(options, user, free)
+  if reason then
+    return nil, reason
+  end
   settings.wants_login = free or name ~= nil
   settings.two_step = options.initial_response == false
-  settings.token = credentials.token(options, answer)
-  local link, err = core.open(task.loop(), settings, name, password)
-  if not link then
+  settings.token, reason = credentials.token(options, answer)
+  if reason then
+    return nil, reason
+  end
+  local ok, link, err = pcall(core.open, task.loop(), settings, name, password) -- so that its errors name no place here
+  if not ok then
+    error(link, 0)
+  elseif not link then
     return nil, err
   end
   return link, options.path or host .. ":" .. port, name

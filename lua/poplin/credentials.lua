@@ -6,7 +6,19 @@ local misuse = require "poplin.misuse"
 
 local credentials = {}
 
---- User and password, or neither.
+-- What an option is, or the script's function in its place answers. Where that is nil, the second value is why.
+local function answer_of(option, told)
+  if type(option) ~= "function" then
+    return option
+  end
+  local answer, reason = option(told)
+  if answer == nil and reason then
+    return nil, reason
+  end
+  return answer or false -- false is no answer either; the option is there, other than where it is nil
+end
+
+--- User and password, or neither; or nil, nil and why the script's function has no password.
 function credentials.login(options, url_user, free)
   local user = options.user or url_user
   if not user then
@@ -15,9 +27,9 @@ function credentials.login(options, url_user, free)
     end
     return nil
   end
-  local password = options.password
-  if type(password) == "function" then
-    password = password(user)
+  local password, reason = answer_of(options.password, user)
+  if reason then
+    return nil, nil, reason
   end
   local proved = type(password) == "string" or password == nil and (options.token ~= nil or free)
   if type(user) ~= "string" or not proved then
@@ -26,16 +38,21 @@ function credentials.login(options, url_user, free)
   return user, password
 end
 
---- The token: a string, or what a function makes of the server's answer to the one before.
+--- The token: a string, or what a function makes of the server's answer to the last one; or nil and why there is none.
 function credentials.token(options, answer)
-  local token = options.token
-  if type(token) == "function" then
-    token = token(answer)
+  local token, reason = answer_of(options.token, answer)
+  if reason then
+    return nil, reason
   end
   if token ~= nil and type(token) ~= "string" then
     error("token must be a string, or a function that returns one", 0)
   end
   return token
+end
+
+--- Whether a login was refused: the error is that, and not what a script's function gave as its reason.
+function credentials.refused(err)
+  return type(err) == "table" and err.kind == "auth"
 end
 
 -- The names of an option, as the core takes them.

@@ -85,10 +85,17 @@ function asked.connect(self, delay)
     task.sleep(delay / 1000)
   end
   local err
-  self.client, err = client.connect(self.wishes.url, self.wishes.connect)
+  if self.connected and self.wishes.connect.descriptor then -- by now it may be somebody else's
+    err = core.error("state", "what is left, a message at which a session has ended, needs a session of its own, and "
+      .. "descriptor was one: fetch again, on a new one")
+  else
+    self.client, err = client.connect(self.wishes.url, self.wishes.connect)
+  end
+  self.connected = true
   if not self.client then
     self.failure = err
-    self.core:answer(err.kind, err.text)
+    local is_poplins = (debug.getmetatable(err) or {}).__name == "poplin.error" -- else a function's of the script's
+    self.core:answer(is_poplins and err.kind or "cancelled", is_poplins and err.text or misuse.text_of(err))
   else
     self.core:use(self.client._link)
   end
@@ -245,7 +252,8 @@ local function claim(self)
     self.claim = held
     return true
   elseif err == nil or err == "in_use" then
-    err = core.error("in_use", "another fetch of this account is under way: try again when that is done")
+    local why = "another fetch of %s is under way: try again when that is done"
+    err = core.error("in_use", why:format(self.wishes.account))
   end
   return nil, err
 end

@@ -27,7 +27,7 @@ from poplin._fetch_telling import (
     write_problem,
     write_result,
 )
-from poplin._paths import is_folder
+from poplin._mbox import problem_with
 from poplin._secrets import login_of
 
 STATUSES: list[tuple[type[Exception], int]] = [  # the first that fits
@@ -48,7 +48,10 @@ DOINGS = {  # where it is no matter of the server's
     "opening a Maildir for delivery": os.EX_CANTCREAT,
     "delivering a message": os.EX_IOERR,
     "TLS credentials": os.EX_CONFIG,
+}
+FILES = {  # a file or folder that cannot be used; of other kinds the same may be a matter of the server's
     "fetch": os.EX_CANTCREAT,
+    "certificate check": os.EX_CANTCREAT,
 }
 STORE_STATUSES = {
     "BUSY": os.EX_TEMPFAIL,
@@ -193,8 +196,7 @@ def _fetched(options: argparse.Namespace, interruption: Interruption) -> poplin.
 def _destinations(options: argparse.Namespace) -> Any:
     """What the options name. Problem: there is none, or one that cannot be."""
     for path in options.mbox:
-        if is_folder(path) or not is_folder(path.parent):
-            why = "it is a folder" if is_folder(path) else f"there is no folder {path.parent}"
+        if why := problem_with(os.fspath(path)):
             raise Problem(os.EX_CANTCREAT, f"--mbox {path}: {why}")
     into = [*options.into, *map(poplin.Mbox, options.mbox)]
     into += [_lmtp(address, recipient) for address, recipient in options.lmtp]
@@ -235,20 +237,21 @@ def _status_of(error: poplin.Error) -> int:
         return next(known, os.EX_IOERR)
     if error.doing in DOINGS:
         return DOINGS[error.doing]
+    if isinstance(error, poplin.NetworkError) and error.doing in FILES:
+        return FILES[error.doing]
     return next(status for kind, status in STATUSES if isinstance(error, kind))
 
 
 def _as_options(text: str) -> str:
     """What a message of the library's says of arguments, as the options say it."""
-    return visible(re.sub(r"\b(tls)='([a-z]+)'", r"--\1 \2", text)).replace(
-        "leave it out and give it as password=", "leave it out (--help tells how to give it)"
-    )
+    text = re.sub(r"\b(tls)='([a-z]+)'", r"--\1 \2", visible(text)).replace("ca_file=", "--ca-file")
+    return text.replace("leave it out and give it as password=", "leave it out (--help tells how to give it)")
 
 
 def _tell(options: argparse.Namespace, ended: Ended) -> int:
     """Says it, and returns the exit status, which is that of the output where nothing else is wrong."""
     report, status, problem = ended
-    write_problem(problem_lines(report) + (f"{options.prog}: {problem}\n" if problem else ""))
+    write_problem(problem_lines(report, options.verbose) + (f"{options.prog}: {problem}\n" if problem else ""))
     if options.json:
         text = json_lines(report, status, problem)
     elif options.quiet or (problem and not report.messages):

@@ -127,6 +127,8 @@ def connecting(
         raise TypeError("connect() needs a URL or host, path= or sock=")
     if not isinstance(sock, socket.socket | None):
         raise TypeError(f"sock must be a socket, not {type(sock).__name__}")
+    if sock is not None and sock.fileno() < 0:
+        raise ValueError("sock is closed, or was handed over to a client before")
     with sock or contextlib.nullcontext():  # closes it where this fails before the link takes it over
         _, host, port, url_user, url_auth, mode = _core.parse_url(
             "pop3://localhost" if url is None else text_of(url), tls

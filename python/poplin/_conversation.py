@@ -239,6 +239,8 @@ class Conversation(Alone, Generic[M]):
     # ---- messages ----
 
     def _messages(self, newest_first: bool = False, since_uid: str | None = None) -> Steps[builtins.list[M]]:
+        if not isinstance(since_uid, str | None):  # a number, say, would be none that the server has: all would be new
+            raise TypeError(f"since_uid must be a str or None, not {type(since_uid).__name__}")
         sizes = self._call("LIST")
         asked = self._call("UIDL")
         yield Wait(self._link, sizes.done)

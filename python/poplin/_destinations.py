@@ -12,7 +12,7 @@ from poplin import _core
 from poplin._conversation import Steps, asking
 from poplin._errors import Error, NetworkError, Refused, Temporary
 from poplin._fetch_results import Incoming, Value
-from poplin._mbox import append, mbox_octets, sender_of
+from poplin._mbox import append, mbox_octets, problem_with, sender_of
 from poplin._paths import path_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ class Mbox(Value):
     def __repr__(self) -> str:
         return f"<poplin.Mbox {self._path!r}>"
 
+    def _check(self) -> None:
+        """NetworkError: it cannot be used."""
+        if why := problem_with(self._path):
+            raise NetworkError(f"{self._path}: {why}", doing="opening an mbox")
+
     def _sink(self, waiting: Waiting) -> _MboxSink:
         return _MboxSink(self._path, self._lock_timeout, waiting)
 
@@ -96,13 +101,20 @@ class _MboxSink(Sink):
         for attempt in range(self._attempts):
             if attempt:
                 yield asking(self._waiting.sleep, self.EVERY)
-            if (yield asking(self._waiting.offload, append, self._path, octets, not self._begun)):
+            if (yield from self._append(octets)):
                 self._attempts, self._begun = self._most, True
                 return self._path
         self._attempts = 1  # a lock that nobody ends holds up the fetch once, and not with each message
         lock = f"{self._path}.lock"
         hint = f", or was killed and has left {lock}: then remove it" if os.path.lexists(lock) else ""
         raise NetworkError(f"{self._path}: another program has locked it{hint}", doing="delivering a message")
+
+    def _append(self, octets: bytes) -> Steps[bool]:
+        try:
+            done: bool = yield asking(self._waiting.offload, append, self._path, octets, not self._begun)
+        except OSError as error:
+            raise NetworkError(f"{self._path}: {error.strerror or error}", doing="delivering a message") from error
+        return done
 
 
 class LMTP(Value):
@@ -148,6 +160,8 @@ class LMTP(Value):
             raise ValueError("LMTP needs a host or a path, and a recipient")
         if "/" in self._address[1:] and not self._address.startswith("/"):
             raise ValueError(f"the path of an LMTP server's socket begins with '/', unlike {self._address!r:.80}")
+        if re.search(r"^[^:]*:[^:]*$|\s", self._address) and not self._address.startswith("/"):
+            raise ValueError(f"no host: {self._address!r:.80}; a port is given as port=")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
             raise ValueError(f"no port: {port!r:.80}")
         for name, seconds in {"timeout": timeout, "answer_timeout": answer_timeout}.items():
@@ -160,8 +174,11 @@ class LMTP(Value):
                 raise ValueError(f"this is no address for LMTP: {name!r:.80}")
 
     def __repr__(self) -> str:
-        where = self._address if self._address.startswith("/") else f"{self._address}:{self._port}"
-        return f"<poplin.LMTP {where} for {', '.join(self._recipients)}>"
+        return f"<poplin.LMTP {self._where} for {', '.join(self._recipients)}>"
+
+    @property
+    def _where(self) -> str:
+        return self._address if self._address.startswith("/") else f"{self._address}:{self._port}"
 
     def _sink(self, waiting: Waiting) -> _LMTPSink:
         return _LMTPSink(self, waiting)
@@ -177,6 +194,7 @@ class _LMTPSink(Sink):
         self._server = server
         self._waiting = waiting
         self._connection: smtplib.LMTP | None = None
+        self._patience = server._timeout  # with the answer that is waited for
         self._silent: Error | None = None
         self._closed = False
 
@@ -236,8 +254,10 @@ class _LMTPSink(Sink):
         except (OSError, smtplib.SMTPException) as error:
             if isinstance(error, Error):
                 raise
-            failure = NetworkError(f"{self._server!r}: {_visible(str(error))}", doing="LMTP")
-            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib hides it
+            silent = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)  # smtplib hides it
+            words = f"it said nothing for {self._patience:g} seconds" if silent else _why(error)
+            failure = NetworkError(f"LMTP server {self._server._where}: {words}", doing="LMTP")
+            if silent:
                 self._silent = failure
             raise failure from error
         finally:
@@ -248,6 +268,7 @@ class _LMTPSink(Sink):
         import smtplib
         import socket
 
+        self._patience = self._server._timeout
         connection = smtplib.LMTP(local_hostname=socket.gethostname(), timeout=self._server._timeout)
         try:
             self._expect(connection.connect(self._server._address, self._server._port), 220, "greeting")
@@ -276,11 +297,15 @@ class _LMTPSink(Sink):
 
     def _answers(self, connection: smtplib.LMTP) -> list[tuple[int, bytes]]:
         """What the server says to a message: for each recipient, and when it is through with it."""
-        assert connection.sock is not None
-        connection.sock.settimeout(self._server._answer_timeout)
+        self._wait_for(connection, self._server._answer_timeout)
         answers = [connection.getreply() for _ in self._server._recipients]
-        connection.sock.settimeout(self._server._timeout)
+        self._wait_for(connection, self._server._timeout)
         return answers
+
+    def _wait_for(self, connection: smtplib.LMTP, seconds: float) -> None:
+        assert connection.sock is not None
+        connection.sock.settimeout(seconds)
+        self._patience = seconds
 
     def _send_octets(self, connection: smtplib.LMTP, data: bytes) -> None:
         """As a whole it would have to go out within one timeout, which a large one on a slow line does not."""
@@ -294,14 +319,21 @@ class _LMTPSink(Sink):
             raise self._failure(*answer, doing)
 
     def _failure(self, code: int, text: bytes, doing: str) -> Error:
-        words = _visible(f"{code} {text.decode('latin-1')}")
+        words = _visible(f"{code} {text.decode('latin-1')}") if code >= 0 else "what it said is no LMTP"
         kind = Temporary if 400 <= code < 500 else Refused if code >= 500 else NetworkError
-        return kind(f"{self._server!r}: {doing}: {words}", doing=f"LMTP {doing}", peer=words)
+        peer = words if code >= 0 else ""
+        return kind(f"LMTP server {self._server._where}: {doing}: {words}", doing=f"LMTP {doing}", peer=peer)
+
+
+def _why(error: OSError) -> str:
+    """What the system or smtplib says."""
+    hint = " (nothing listens there)" if isinstance(error, ConnectionRefusedError) else ""
+    return _visible(error.strerror or str(error)) + hint
 
 
 def _visible(text: str) -> str:
-    """A peer's words, cut, and what is not printable made visible."""
-    return text.encode("unicode_escape").decode("ascii")[:300]
+    """A peer's words in one line, cut, and what is not printable made visible."""
+    return text.replace("\n", " ").encode("unicode_escape").decode("ascii")[:300]
 
 
 class FunctionSink(Sink):
@@ -343,7 +375,7 @@ class Routes:
         self._sinks: dict[Any, tuple[Any, Any]] = {}
 
     def of(self, into: object) -> Route:
-        """The route to one destination or several. TypeError: it is none. NetworkError: a Maildir cannot be opened."""
+        """The route to one destination or several. TypeError: it is none. NetworkError: one of them cannot be used."""
         maildirs, sinks = [], []
         for place in destinations(into):
             if isinstance(place, str | os.PathLike):
@@ -365,6 +397,8 @@ class Routes:
         known = isinstance(place, Mbox | LMTP)
         key = place if known else id(place)
         if key not in self._sinks:  # with the place, so that no other has its id
+            if isinstance(place, Mbox) and self._open_them:
+                place._check()
             self._sinks[key] = (place, place._sink(self._waiting) if known else FunctionSink(place))
         return self._sinks[key][1]
 
@@ -386,11 +420,11 @@ def _is_seconds(name: str, value: float) -> bool:
     return 0 < value <= 86400
 
 
-def destinations(into: object) -> list[Any]:
-    """One destination or several, as a list of them, each of which can be one. TypeError, ValueError."""
+def destinations(into: object, what: str = "into=") -> list[Any]:
+    """One destination or several, as a list of them, each of which can be one. TypeError, ValueError: what is none."""
     places = list(into) if isinstance(into, list | tuple) else [into]
     if not places:
-        raise ValueError("into= names no place")
+        raise ValueError(f"{what} names no place")
     for place in places:
         if isinstance(place, str | os.PathLike):
             path_of("a Maildir", place)

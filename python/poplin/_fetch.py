@@ -76,8 +76,8 @@ def fetch(
     Raises what `connect` does, and whatever ends the session: `ConnectionLost`, `Timeout` and the others of
     `poplin.Error`. What was delivered by then is recorded, and `error.report` tells of it. The same holds for what
     progress raises, for a filter that returns something else (TypeError), and for Ctrl-C. NetworkError (an OSError): a
-    Maildir or the seen store cannot be used; it says which and why. `InUse`: the server's, or at once, before it is
-    asked, where another fetch of this account is under way with the same seen store (see `Seen.claim`).
+    Maildir, an mbox or the seen store cannot be used; it says which and why. `InUse`: the server's, or at once, before
+    it is asked, where another fetch of this account is under way with the same seen store (see `Seen.claim`).
 
     >>> def mail():
     ...     return poplin.fetch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from poplin._errors import Error
 from poplin._results import BaseMessage
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class FetchedMessage(NamedTuple):
         """Why it was not delivered as it is, or not deleted, for a person; "" where there is nothing to say."""
         if self.error is None:
             return _REASONS.get(self.result, "")
-        words = str(self.error) or type(self.error).__name__
+        words = _words_of(self.error)
         return words if self.result in ("failed", "refused") else f"not deleted: {words}"
 
 
@@ -249,6 +250,14 @@ class Report(Value):
     def __repr__(self) -> str:
         counts = " ".join(f"{name}={getattr(self, name)}" for name in ("delivered", "deleted", "skipped", "failed"))
         return f"<poplin.Report of {self.account}: {counts}>"
+
+
+def _words_of(error: Exception) -> str:
+    """As a person reads it. Poplin's errors are whole stories; others, a KeyError, say, need their name to be one."""
+    kind, text = type(error).__name__, str(error)
+    if isinstance(error, Error):
+        return text
+    return f"{kind}: {text}" if text else kind
 
 
 def problems(report: Report) -> list[str]:

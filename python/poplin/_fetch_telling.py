@@ -17,6 +17,7 @@ from poplin._fetch_results import FetchedMessage, Progress, Report, problems
 if TYPE_CHECKING:
     import rich.progress
 
+PROBLEMS_MAX = 20  # lines
 HINT = "pip install 'poplin[cli]' draws a progress bar here\n"
 
 
@@ -178,9 +179,16 @@ def report_lines(report: Report, verbose: bool) -> str:
     return "".join(f"{visible(line)}\n" for line in lines)
 
 
-def problem_lines(report: Report) -> str:
-    """For a person: the messages with a problem, and what it is."""
-    return "".join(f"{visible(line)}\n" for line in problems(report))
+def problem_lines(report: Report, verbose: bool) -> str:
+    """
+    For a person: the messages with a problem, and what it is. One problem may be that of thousands, a full disk, say,
+    and cron sends each line by mail.
+    """
+    lines = problems(report)
+    if not verbose and len(lines) > PROBLEMS_MAX:
+        more = len(lines) - (PROBLEMS_MAX - 1)
+        lines[PROBLEMS_MAX - 1 :] = [f"{more:,} more messages have a problem (--verbose or --json tells of each)"]
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def json_lines(report: Report, status: int, problem: str | None) -> str:

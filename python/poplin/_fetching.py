@@ -20,7 +20,7 @@ from poplin import _core
 from poplin._connecting import ConnectOptions, connecting, mechanism_names
 from poplin._conversation import Conversation, Steps, Wait, asking
 from poplin._destinations import Route, Routes, Waiting, destinations, refuse_coroutine
-from poplin._errors import Error, NetworkError
+from poplin._errors import Error, NetworkError, StateError
 from poplin._fetch_results import FetchedMessage, Incoming, Progress, Report
 from poplin._paths import is_folder, path_of
 from poplin._seen import Seen
@@ -97,6 +97,9 @@ class Fetching:
             raise ValueError(f"large must be 'skip' or 'headers', not {wishes.large!r}")
         if wishes.large == "headers" and wishes.max_octets is None:
             raise ValueError("large='headers' says nothing without max_octets=")
+        for name, value in {"newest_first": wishes.newest_first, "dry_run": wishes.dry_run}.items():
+            if not isinstance(value, bool):  # "false", say, which would count as True
+                raise TypeError(f"{name} must be True or False, not {value!r:.80}")
         settings: dict[str, object] = {
             "account": self._account,
             "newest_first": wishes.newest_first,
@@ -208,6 +211,12 @@ class Fetching:
     def _connect(self, seconds: float) -> Steps[None]:
         self._close_client()
         self._forget_session()
+        if self._ready and self._options.get("sock") is not None:
+            raise StateError(
+                "what is left, a message at which a session has ended, needs a session of its own, and sock= was one: "
+                "fetch again, on a new one",
+                doing="fetch",
+            )
         if seconds > 0:
             yield asking(self._face.waiting.sleep, seconds)
         client = yield from connecting(self._make, self._face.loop, self._url, **self._options)
@@ -271,8 +280,8 @@ class Fetching:
                 f"(a pathlib.Path for a Maildir), not {said!r:.80}"
             )
         try:
-            self._routes_of[number] = route = self._routes.of(destinations(said))
-        except Error as error:  # a Maildir that cannot be opened
+            self._routes_of[number] = route = self._routes.of(destinations(said, "what the filter returned"))
+        except Error as error:  # a Maildir or an mbox that cannot be opened
             self._fail(number, error)
             return
         if route.sinks:

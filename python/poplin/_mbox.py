@@ -6,9 +6,12 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from poplin._paths import is_folder
 
 _LOCKED: dict[str, object] = {}
 """Who of this process appends, by path: a lock by fcntl holds off other processes, not other threads."""
@@ -25,6 +28,25 @@ def append(path: str, octets: bytes, flush_folder: bool) -> bool:
     finally:
         if _LOCKED.get(where) is ours:
             del _LOCKED[where]
+
+
+def problem_with(path: str) -> str:
+    """
+    Why nothing can be appended here; "" where nothing speaks against it. The file is neither made nor opened: to close
+    it would end a lock by fcntl that another thread has on it.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        folder = Path(os.path.realpath(path)).parent
+        if not is_folder(folder):
+            return f"there is no folder {folder}"
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"its folder {folder} may not be written to"
+    except OSError as error:
+        return error.strerror or "it cannot be opened"
+    if stat.S_ISDIR(mode):
+        return "it is a folder"
+    return "" if os.access(path, os.R_OK | os.W_OK) else "it may not be read and written to"
 
 
 def _append_alone(path: str, octets: bytes, flush_folder: bool) -> bool:
@@ -105,14 +127,13 @@ class _DotLock:
             ours.unlink()
         try:
             self._make(ours)
+            return self._put(ours) or (self._is_left_over() and self._put(ours))
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and self._made is None:
                 return True
             raise
-        try:
-            return self._put(ours) or (self._is_left_over() and self._put(ours))
         finally:
-            ours.unlink()
+            ours.unlink(missing_ok=True)
 
     def release(self) -> None:
         with suppress(FileNotFoundError):

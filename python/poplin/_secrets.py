@@ -6,6 +6,7 @@ which the list of processes shows; and no complaint here shows what was found.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import stat
@@ -73,9 +74,19 @@ def _asked_for(prompt: str) -> str:
         given = getpass.getpass(prompt)
     except EOFError:
         given = ""
+        _end_line()
+    except KeyboardInterrupt:
+        _end_line()
+        raise
     if not given:
         raise Problem(os.EX_CONFIG, "no password was entered")
     return given
+
+
+def _end_line() -> None:
+    """Of the prompt, behind which nothing was entered."""
+    with contextlib.suppress(OSError):
+        print(file=sys.stderr)
 
 
 # ---- a command ----

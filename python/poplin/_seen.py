@@ -313,7 +313,7 @@ class Seen(Alone):
         >>> with poplin.seen(folder / "seen.db") as store, store.claim("alice"):
         ...     poplin.fetch(server.url, user="alice", password="secret", account="alice", into=print, seen=store)
         Traceback (most recent call last):
-        poplin.InUse: claiming the account: another fetch of this account is under way: try again when that is done
+        poplin.InUse: claiming the account: another fetch of alice is under way: try again when that is done
         """
         _check_account(account)
         self._check_open(_CLAIMING)

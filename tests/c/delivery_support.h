@@ -26,7 +26,8 @@ static inline const poplin_fetch_message *letter(const char *uid, int64_t first_
     static int turn;
     struct letter *made = &letters[turn = 1 - turn];
     *made = (struct letter){.record = {.uid = slice_of(uid), .first_seen = first_seen}};
-    made->message = (poplin_fetch_message){.number = 1, .unique_id = made->record.uid, .resumed = resumed};
+    made->message = (poplin_fetch_message){.unique_id = made->record.uid, .resumed = resumed};
+    made->message.number = (uint32_t)strtoul(uid, NULL, 10); /* where a test gives it one */
     made->message.record = &made->record;
     return &made->message;
 }

@@ -23,6 +23,7 @@ struct fetched_record {
 
 struct fetched_mail {
     char uid[96];
+    uint32_t number;
     uint32_t copy;
     int64_t first_seen;
     char *text;
@@ -57,13 +58,15 @@ struct fetched {
     uint64_t delay_ms;
     size_t stop_at;                          /* the event, or wait, at which the run is stopped; 0: none */
     size_t stop_begun;                       /* it is stopped behind so many BEGINs; 0: not for that */
+    uint32_t stop_number;                    /* ... or where the message of this number begins */
     bool power;                              /* the power fails at the stop, instead of the process */
     enum poplin_fetch_event_kind fail_event; /* the event that is answered with IO, the nth; 0 as nth: none */
     size_t fail_nth;
-    bool cut;      /* the line goes through the test's hands, and is cut */
-    size_t cut_at; /* ... after so many octets in both directions together */
-    size_t passed; /* octets of the last run */
-    int near, far; /* the ends of the line that the test holds: to the link, to the server */
+    bool misses[FETCHED_MAX + 1]; /* messages, by their numbers, that do not get to their place when all is settled */
+    bool cut;                     /* the line goes through the test's hands, and is cut */
+    size_t cut_at;                /* ... after so many octets in both directions together */
+    size_t passed;                /* octets of the last run */
+    int near, far;                /* the ends of the line that the test holds: to the link, to the server */
     enum poplin_choice (*filter)(const poplin_fetch_message *message, poplin_slice header);
     poplin_error error;
 };
@@ -145,7 +148,8 @@ static inline void fetched_begin(struct fetched *fetched, const poplin_fetch_mes
     assert_true(fetched->mail_count < FETCHED_MAX);
     struct fetched_mail *mail = &fetched->mail[fetched->mail_count];
     assert_null(mail->text);
-    *mail = (struct fetched_mail){.copy = message->record->copy,
+    *mail = (struct fetched_mail){.number = message->number,
+                                  .copy = message->record->copy,
                                   .first_seen = message->record->first_seen,
                                   .text = malloc(1),
                                   .headers_only = message->headers_only};
@@ -182,9 +186,22 @@ static inline void fetched_deliver(struct fetched *fetched, bool resumed) {
     fetched->mail_count++;
 }
 
-static inline void fetched_settle(struct fetched *fetched) {
-    for (size_t i = 0; i < fetched->mail_count; i++)
-        fetched->mail[i].settled = true;
+static inline void fetched_settle(struct fetched *fetched, poplin_fetch *fetch) {
+    const poplin_error error = {.status = POPLIN_ERR_IO, .reason = "it did not get there"};
+    size_t kept = 0;
+    for (size_t i = 0; i < fetched->mail_count; i++) {
+        struct fetched_mail mail = fetched->mail[i];
+        fetched->mail[i].text = NULL;
+        if (!mail.settled && fetched->misses[mail.number]) {
+            assert_int_equal(poplin_fetch_unsettled(fetch, mail.number, POPLIN_ERR_IO, &error), POPLIN_OK);
+            assert_int_equal(poplin_fetch_unsettled(fetch, mail.number, POPLIN_ERR_IO, &error), POPLIN_ERR_STATE);
+            free(mail.text);
+            continue;
+        }
+        mail.settled = true;
+        fetched->mail[kept++] = mail;
+    }
+    fetched->mail_count = kept;
 }
 
 /* What a power failure leaves. */
@@ -313,7 +330,7 @@ static inline void fetched_serve(struct fetched *fetched, poplin_fetch *fetch, c
         break;
     case POPLIN_FETCH_SETTLE:
         fetched->settled++;
-        fetched_settle(fetched);
+        fetched_settle(fetched, fetch);
         break;
     case POPLIN_FETCH_ABANDON:
         fetched_abandon(fetched);
@@ -342,8 +359,10 @@ static inline int fetched_run(struct fetched *fetched) {
     assert_int_equal(poplin_fetch_new(&fetched->config, &fetch), POPLIN_OK);
     while ((status = poplin_fetch_next(fetch, &event)) == POPLIN_OK || status == POPLIN_NEED_INPUT) {
         fetched_measure(fetched, fetch);
+        const bool begins = status == POPLIN_OK && event.kind == POPLIN_FETCH_BEGIN;
         if (++fetched->events == fetched->stop_at ||
-            (fetched->stop_begun != 0 && fetched->begun == fetched->stop_begun)) {
+            (fetched->stop_begun != 0 && fetched->begun == fetched->stop_begun) ||
+            (begins && event.message->number == fetched->stop_number)) {
             status = POPLIN_INTERRUPTED;
             break;
         }

@@ -24,6 +24,9 @@ static struct {
     size_t count;
     int status;
     char reason[320];
+    size_t unsettled; /* messages; the last of them: */
+    uint32_t number;
+    char missed[320];
 } answered;
 
 int __wrap_poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *error);
@@ -35,11 +38,22 @@ int __wrap_poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_err
     return POPLIN_OK;
 }
 
-/* An event of the message with this unique-id. */
+int __wrap_poplin_fetch_unsettled(poplin_fetch *fetch, uint32_t number, int status, const poplin_error *error);
+int __wrap_poplin_fetch_unsettled(poplin_fetch *fetch, uint32_t number, int status, const poplin_error *error) {
+    assert_null(fetch);
+    assert_int_equal(answered.count, 0);
+    assert_int_equal(status, error->status);
+    answered.unsettled++;
+    answered.number = number;
+    copy_text(answered.missed, sizeof answered.missed, error->reason);
+    return POPLIN_OK;
+}
+
+/* An event of the message with this unique-id, which is its number. */
 static inline bool serve(poplin_places *places, enum poplin_fetch_event_kind kind, const char *uid, poplin_slice text) {
     poplin_fetch_event event = {.kind = kind, .account = "a", .text = text};
     event.message = letter(uid, FIRST_SEEN, false);
-    answered.count = 0;
+    answered.count = answered.unsettled = 0;
     return poplin_places_serve(places, NULL, &event);
 }
 
@@ -118,10 +132,14 @@ int __wrap_poplin_delivery_end(poplin_delivery *delivery, const char **name, pop
     return POPLIN_ERR_IO;
 }
 
-int __real_poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error);
-int __wrap_poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error);
-int __wrap_poplin_delivery_settle(poplin_delivery *delivery, poplin_error *error) {
-    return fails(delivery, SETTLE, error) ? POPLIN_ERR_IO : __real_poplin_delivery_settle(delivery, error);
+/* It fails for all; for one message of several it does where new is removed. */
+int __real_poplin_delivery_settle_each(poplin_delivery *delivery, size_t *missed, poplin_error *error);
+int __wrap_poplin_delivery_settle_each(poplin_delivery *delivery, size_t *missed, poplin_error *error);
+int __wrap_poplin_delivery_settle_each(poplin_delivery *delivery, size_t *missed, poplin_error *error) {
+    if (!fails(delivery, SETTLE, error))
+        return __real_poplin_delivery_settle_each(delivery, missed, error);
+    *missed = 0;
+    return POPLIN_ERR_IO;
 }
 
 static inline void fail_in(const poplin_delivery *delivery, enum step step) {

@@ -23,6 +23,24 @@ int __wrap_fcntl(int descriptor, int command, ...) {
     return -1;
 }
 
+/* ---- a file system that is far away ---- */
+
+static int interruptions; /* of the next calls of open that make or open claims */
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    if (interruptions == 0 || strstr(path, POPLIN_CLAIMS_ENDING) == NULL)
+        return __real_open(path, flags, mode);
+    interruptions--;
+    errno = EINTR;
+    return -1;
+}
+
 /* ---- what the tests share ---- */
 
 static poplin_claim *must_claim(struct store *store, const char *account) {
@@ -34,12 +52,14 @@ static poplin_claim *must_claim(struct store *store, const char *account) {
 }
 
 static void expect_in_use(struct store *store, const char *account) {
+    char words[320];
     poplin_claim *claim = NULL;
     assert_int_equal(poplin_seen_claim(store->seen, account, &claim, &store->error), POPLIN_ERR_IN_USE);
     assert_null(claim);
     assert_int_equal(store->error.status, POPLIN_ERR_IN_USE);
     assert_string_equal(store->error.doing, "claiming the account");
-    assert_string_equal(store->error.reason, "another fetch of this account is under way: try again when that is done");
+    snprintf(words, sizeof words, "another fetch of %s is under way: try again when that is done", account);
+    assert_string_equal(store->error.reason, words);
     assert_int_equal(poplin_seen_claim(store->seen, account, &claim, NULL), POPLIN_ERR_IN_USE);
 }
 
@@ -247,6 +267,64 @@ static void a_fork_does_not_let_go_for_both(void **state) {
     close(ends[0]);
 }
 
+/* ---- whose the file is ---- */
+
+/* As SQLite does with what it puts beside the store: who fetches as root once does not lock out whom it belongs to. */
+static void the_file_is_for_whom_the_store_is(void **state) {
+    struct store *store = *state;
+    struct stat facts;
+    uid_t owner = geteuid() == 0 ? 4711 : geteuid();
+    gid_t group = geteuid() == 0 ? 4712 : getegid();
+    open_store(store);
+    assert_int_equal(chown(store->path, owner, group), 0);
+    assert_int_equal(chmod(store->path, 0660), 0);
+    mode_t before = umask(077);
+    expect_free(store, ACCOUNT);
+    umask(before);
+    assert_int_equal(stat(claims_path(store), &facts), 0);
+    assert_int_equal(facts.st_mode & 07777, 0660);
+    assert_int_equal(facts.st_uid, owner);
+    assert_int_equal(facts.st_gid, group);
+}
+
+/* One that was there before is left as it is: it may be another name of a file that is somebody else's. */
+static void a_file_that_is_there_is_not_changed(void **state) {
+    struct store *store = *state;
+    struct stat facts;
+    open_store(store);
+    assert_int_equal(close(open(claims_path(store), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    assert_int_equal(chmod(store->path, 0660), 0);
+    expect_free(store, ACCOUNT);
+    assert_int_equal(stat(claims_path(store), &facts), 0);
+    assert_int_equal(facts.st_mode & 07777, 0600);
+}
+
+static void a_signal_does_not_end_the_opening(void **state) {
+    struct store *store = *state;
+    open_store(store);
+    interruptions = 2;
+    expect_free(store, ACCOUNT);
+    assert_int_equal(interruptions, 0);
+    expect_free(store, ACCOUNT);
+}
+
+/* What is written to standard error goes nowhere then, and what is opened as that does not end the claim. */
+static void it_is_not_among_the_standard_descriptors(void **state) {
+    struct store *store = *state;
+    pid_t child = fork();
+    if (child == 0) {
+        poplin_claim *claim, *another;
+        bool free_still = true;
+        for (int i = 0; i <= STDERR_FILENO; i++)
+            (void)close(i);
+        bool taken = poplin_claim_take(store->path, ACCOUNT, &claim, NULL) == POPLIN_OK;
+        for (int i = 0; i <= STDERR_FILENO; i++)
+            free_still &= fcntl(i, F_GETFD) < 0;
+        report(taken && free_still && poplin_claim_take(store->path, ACCOUNT, &another, NULL) == POPLIN_ERR_IN_USE);
+    }
+    expect_report(child);
+}
+
 /* ---- what cannot be claimed ---- */
 
 static void what_can_be_no_account_is_refused(void **state) {
@@ -284,8 +362,8 @@ static void what_is_no_file_is_told(void **state) {
     assert_int_equal(unlink(path), 0);
     assert_int_equal(poplin_claim_take("/nowhere/at/all/seen.db", ACCOUNT, &(poplin_claim *){NULL}, &store->error),
                      POPLIN_ERR_IO);
-    assert_string_equal(store->error.reason, "/nowhere/at/all/seen.db-claims: it cannot be opened: see that its folder "
-                                             "is there and may be written to (No such file or directory)");
+    assert_string_equal(store->error.reason, "/nowhere/at/all/seen.db-claims: it cannot be opened: see that it and "
+                                             "its folder are there and may be written to (No such file or directory)");
     assert_int_equal(next_descriptor(), next);
 }
 
@@ -314,6 +392,10 @@ int main(void) {
         SEEN_TEST(who_is_killed_lets_go),
         SEEN_TEST(a_program_that_was_started_meanwhile_does_not_keep_it),
         SEEN_TEST(a_fork_does_not_let_go_for_both),
+        SEEN_TEST(the_file_is_for_whom_the_store_is),
+        SEEN_TEST(a_file_that_is_there_is_not_changed),
+        SEEN_TEST(a_signal_does_not_end_the_opening),
+        SEEN_TEST(it_is_not_among_the_standard_descriptors),
         SEEN_TEST(what_can_be_no_account_is_refused),
         SEEN_TEST(what_is_no_file_is_told),
         SEEN_TEST(where_there_are_no_locks_a_claim_keeps_nobody_away),

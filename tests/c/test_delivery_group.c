@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "delivery_calls.h"
+#include "fetch/delivery.h"
 
 static const char *const uids[] = {"1", "2", "3"};
 
@@ -270,6 +271,43 @@ static void not_more_than_64_wait(void **state) {
     poplin_delivery_free(delivery);
 }
 
+/* What settling says of so many messages, of which none gets into new: how many it fails for. */
+static size_t missed_of(struct mail *mail, size_t messages) {
+    poplin_delivery *delivery = delivery_to(mail, false);
+    size_t missed = 0, none = 1;
+    calls.no_rename = calls.no_link = true;
+    deliver_many(mail, delivery, 1, messages);
+    calls.armed = true;
+    assert_int_equal(poplin_delivery_settle_each(delivery, &missed, &mail->error), POPLIN_ERR_IO);
+    calls.armed = false;
+    for (size_t i = 0; i < missed; i++)
+        assert_int_equal(delivery->missed[i], i + 1);
+    assert_int_equal(poplin_delivery_settle_each(delivery, &none, &mail->error), POPLIN_OK); /* it was told */
+    assert_int_equal(none, 0);
+    expect_counts(mail, 0, 0, 0);
+    poplin_delivery_free(delivery);
+    return missed;
+}
+
+/* holds: T-DLV-3 C */
+static void for_which_messages_it_fails_is_told(void **state) {
+    assert_int_equal(missed_of(*state, 3), 3);
+    assert_int_equal(missed_of(*state, MANY), MANY);
+    assert_int_equal(missed_of(*state, MANY + 1), 0); /* so many numbers are not kept: it fails for all */
+}
+
+static void where_the_folder_is_not_safe_nothing_is(void **state) {
+    struct mail *mail = *state;
+    poplin_delivery *delivery = deliver_three(mail, false);
+    size_t missed = 1;
+    calls.at = 13;
+    calls.error = EIO;
+    assert_int_equal(poplin_delivery_settle_each(delivery, &missed, &mail->error), POPLIN_ERR_IO);
+    assert_string_equal(calls.hit, "fsync");
+    assert_int_equal(missed, 0);
+    poplin_delivery_free(delivery);
+}
+
 /* The one that has no part in it is delivered; that others are not is told when all is to be safe. */
 /* holds: T-DLV-4 C */
 static void what_fails_unasked_is_told_when_it_is_settled(void **state) {
@@ -353,6 +391,8 @@ int main(void) {
         CALLS_TEST(what_waits_is_known),
         CALLS_TEST(what_did_not_get_there_is_not_known),
         CALLS_TEST(not_more_than_64_wait),
+        CALLS_TEST(for_which_messages_it_fails_is_told),
+        CALLS_TEST(where_the_folder_is_not_safe_nothing_is),
         CALLS_TEST(what_fails_unasked_is_told_when_it_is_settled),
         CALLS_TEST(where_no_file_can_be_opened_those_that_wait_make_room),
         CALLS_TEST(half_of_the_descriptors_are_left_to_others),

@@ -183,12 +183,65 @@ static void test_failed_delivery_holds_back_its_message_only(void **state) {
         char id[POPLIN_UNIQUE_ID_MAX + 1];
         char text[32];
         const size_t size = (size_t)snprintf(text, sizeof text, "message %zu\r\n", 5 + i);
-        assert_int_equal(fetched->results[0].result, POPLIN_RESULT_FAILED);
+        assert_int_equal(fetched->results[i > 0].result, POPLIN_RESULT_FAILED); /* behind the one before */
         assert_int_equal(poplin_memory_deliver(fetched->served->memory, SLICE("alice"), text, size, id), POPLIN_OK);
     }
     fetched_complete(fetched);
     fetched_expect_once(fetched, 7);
     assert_int_equal(served_count(fetched->served), 0);
+}
+
+/* The same messages once more, under other unique-ids, and nothing of them here. */
+static void serve_again(struct fetched *fetched, size_t messages) {
+    char id[POPLIN_UNIQUE_ID_MAX + 1], text[32];
+    for (size_t number = 1; number <= messages; number++) {
+        const size_t size = (size_t)snprintf(text, sizeof text, "message %zu\r\n", number);
+        assert_int_equal(poplin_memory_deliver(fetched->served->memory, SLICE("alice"), text, size, id), POPLIN_OK);
+    }
+    while (fetched->mail_count > 0) {
+        struct fetched_mail *mail = &fetched->mail[--fetched->mail_count];
+        free(mail->text);
+        mail->text = NULL;
+    }
+}
+
+/* holds: T-DLV-3 C */
+static void test_what_misses_its_place_holds_back_no_other(void **state) {
+    static const uint32_t every[] = {1, 2, 3, 4, 64};
+    struct fetched *fetched = *state;
+    start(fetched, 4);
+    fetched->config.keep = 0;
+    for (size_t i = 0; i < COUNT_OF(every); i++) {
+        fetched->config.settle_every = every[i];
+        fetched->misses[2] = fetched->misses[4] = true;
+        fetched_complete(fetched);
+        assert_int_equal(served_count(fetched->served), 2);
+        for (size_t number = 1; number <= 4; number++) {
+            const bool missed = fetched->misses[number];
+            const struct fetched_result *result = &fetched->results[number - 1];
+            assert_int_equal(result->result, missed ? POPLIN_RESULT_FAILED : POPLIN_RESULT_DELIVERED);
+            assert_int_equal(result->deleted, !missed);
+            assert_string_equal(result->reason, missed ? "it did not get there" : "");
+        }
+        memset(fetched->misses, 0, sizeof fetched->misses);
+        fetched_complete(fetched);
+        assert_int_equal(served_count(fetched->served), 0);
+        fetched_expect_once(fetched, 4);
+        serve_again(fetched, 4);
+    }
+}
+
+/* All of them, and the link has nothing more to bring. */
+static void test_all_that_was_delivered_may_miss_its_place(void **state) {
+    struct fetched *fetched = *state;
+    start(fetched, 3);
+    memset(fetched->misses, true, sizeof fetched->misses);
+    fetched_complete(fetched);
+    assert_int_equal(fetched->mail_count, 0);
+    assert_int_equal(fetched->settled, 1);
+    memset(fetched->misses, false, sizeof fetched->misses);
+    fetched_complete(fetched);
+    fetched_expect_once(fetched, 3);
 }
 
 static void test_failed_record_ends_the_fetch(void **state) {
@@ -291,6 +344,8 @@ int main(void) {
         FETCHED_TEST(test_filter_with_limits),
         FETCHED_TEST(test_too_large),
         FETCHED_TEST(test_failed_delivery_holds_back_its_message_only),
+        FETCHED_TEST(test_what_misses_its_place_holds_back_no_other),
+        FETCHED_TEST(test_all_that_was_delivered_may_miss_its_place),
         FETCHED_TEST(test_failed_record_ends_the_fetch),
         FETCHED_TEST(test_what_cannot_be_settled_is_not_told_as_delivered),
         FETCHED_TEST(test_refused_deletion_is_told_and_tried_again),

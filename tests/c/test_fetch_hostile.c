@@ -90,6 +90,29 @@ static void test_repeated_id_and_a_line_that_drops(void **state) {
     assert_int_equal(fetched_count_of(fetched, B), 1);
 }
 
+/* ... also where it waits for another round, behind what was begun in vain before. */
+/* holds: T-UID-4 C */
+static void test_repeated_id_whose_round_does_not_come(void **state) {
+    static const char *const others[] = {C, B, LONG, LONG};
+    struct fetched *fetched = *state;
+    start(fetched, ALL, 1);
+    fetched_tell_ids(fetched, "1 tried\r\n");
+    kitted_fault(&fetched->kitted, "RETR message=1 drop_before");
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    fetched->config.now++;
+    fetched_tell_ids(fetched, "1 same\r\n");
+    fetched_complete(fetched);
+    fetched_has(fetched, others, 4);
+    fetched_tell_ids(fetched, "1 other\r\n2 same\r\n3 same\r\n4 tried\r\n");
+    kitted_fault(&fetched->kitted, "RETR message=1 drop_before");
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    assert_int_equal(fetched->mail_count, 1);
+    fetched_has(fetched, others + 1, 1);
+    fetched_tell_ids(fetched, "1 same\r\n");
+    fetched_complete(fetched);
+    assert_int_equal(fetched_count_of(fetched, B), 1);
+}
+
 static enum poplin_choice reject_second(const poplin_fetch_message *message, poplin_slice header) {
     (void)header;
     return message->number == 2 ? POPLIN_CHOICE_REJECT : POPLIN_CHOICE_SKIP;
@@ -349,6 +372,7 @@ int main(void) {
         FETCHED_TEST(test_repeated_id_and_a_limit),
         FETCHED_TEST(test_repeated_id_of_which_one_has_gone),
         FETCHED_TEST(test_repeated_id_and_a_line_that_drops),
+        FETCHED_TEST(test_repeated_id_whose_round_does_not_come),
         FETCHED_TEST(test_repeated_id_of_which_one_is_left),
         FETCHED_TEST(test_header_of_a_large_message_is_delivered_once),
         FETCHED_TEST(test_header_of_a_large_message_that_was_away),

@@ -100,7 +100,90 @@ static void test_what_was_not_begun_is_forgotten(void **state) {
     assert_int_equal(fetched->resumed, 1);
 }
 
+/* ---- a filter, which sees headers before anything is taken ---- */
+
+static enum poplin_choice take_all(const poplin_fetch_message *message, poplin_slice header) {
+    (void)message;
+    (void)header;
+    return POPLIN_CHOICE_TAKE;
+}
+
+/* Only a message with this number is taken. */
+static uint32_t taken;
+
+static enum poplin_choice take_one(const poplin_fetch_message *message, poplin_slice header) {
+    (void)header;
+    return message->number == taken ? POPLIN_CHOICE_TAKE : POPLIN_CHOICE_SKIP;
+}
+
+static void start_filter(struct fetched *fetched, const char *fault) {
+    start(fetched, fault);
+    fetched->config.filter = true;
+    fetched->filter = take_all;
+}
+
+/* holds: T-DLV-3 C */
+static void test_line_drops_in_its_header(void **state) {
+    struct fetched *fetched = *state;
+    start_filter(fetched, "TOP message=4 drop_before");
+    expect_others_in_the_second(fetched, POPLIN_ERR_CLOSED);
+}
+
+/* What waits though nothing is wrong with it is not lost among headers that are asked for in vain. */
+static void test_line_drops_in_its_header_behind_a_kill(void **state) {
+    struct fetched *fetched = *state;
+    start_filter(fetched, "TOP message=4 drop_before");
+    fetched->config.filter = false;
+    fetched->stop_begun = 1;
+    assert_int_equal(fetched_run(fetched), POPLIN_INTERRUPTED);
+    fetched->stop_begun = 0;
+    fetched->config.filter = true;
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    assert_int_equal(fetched->mail_count, POISON - 1);
+    for (size_t runs = 0; runs < 2; runs++) /* the first of which asks for the header with those of others */
+        assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    expect_others_once(fetched);
+    expect_cure(fetched);
+}
+
+static void test_others_are_deleted_that_the_filter_takes(void **state) {
+    struct fetched *fetched = *state;
+    start_filter(fetched, "TOP message=1 drop_before");
+    fetched->config.keep = 0;
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    assert_int_equal(fetched->mail_count, 0);
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    assert_int_equal(fetched->connects, 2);
+    assert_int_equal(fetched->mail_count, MESSAGES - 1);
+    assert_int_equal(served_count(fetched->served), 1);
+    expect_cure(fetched);
+}
+
+/* What the filter leaves each time is not what it waits for. */
+static void test_it_comes_though_the_filter_leaves_others(void **state) {
+    struct fetched *fetched = *state;
+    start_filter(fetched, "TOP message=4 drop_before times=1");
+    fetched->filter = take_one;
+    taken = POISON;
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    fetched_complete(fetched);
+    assert_int_equal(fetched->connects, 1);
+    assert_int_equal(fetched_count(fetched, POISON), 1);
+}
+
 /* ---- deletions ---- */
+
+/* One at whose deletion the session ends keeps no new message from coming. */
+static void test_line_drops_in_its_deletion(void **state) {
+    struct fetched *fetched = *state;
+    start(fetched, "DELE message=4 drop_before");
+    fetched_complete(fetched);
+    assert_int_equal(poplin_memory_deliver(fetched->served->memory, SLICE("alice"), "new\r\n", 5, NULL), POPLIN_OK);
+    fetched->config.keep = 0;
+    assert_int_equal(fetched_run(fetched), POPLIN_ERR_CLOSED);
+    assert_int_equal(fetched_count_of(fetched, "new\r\n"), 1);
+    assert_int_equal(served_count(fetched->served), MESSAGES + 1);
+}
 
 /* A session in which it is tried never comes to QUIT: the others are deleted by one before. */
 static void test_others_are_deleted(void **state) {
@@ -149,6 +232,22 @@ static void test_login_delay(void **state) {
 }
 
 /* ---- kills, and a store that fails ---- */
+
+/* A message that is more than the host can bear: nobody is left to say which one it was. */
+/* holds: T-DLV-1 C */
+static void test_it_kills(void **state) {
+    struct fetched *fetched = *state;
+    size_t runs = 0;
+    start(fetched, "NOOP refuse=no");
+    fetched->stop_number = POISON;
+    for (; fetched->mail_count < MESSAGES - 1; runs++) {
+        assert_true(runs < 5);
+        assert_int_equal(fetched_run(fetched), POPLIN_INTERRUPTED);
+    }
+    expect_others_once(fetched);
+    fetched->stop_number = 0;
+    expect_cure(fetched);
+}
 
 /* What may have been delivered keeps its record until its turn comes, and so its name in a Maildir. */
 /* holds: T-DLV-1 C */
@@ -237,6 +336,12 @@ int main(void) {
         FETCHED_TEST(test_commit_every),
         FETCHED_TEST(test_limit),
         FETCHED_TEST(test_what_was_not_begun_is_forgotten),
+        FETCHED_TEST(test_line_drops_in_its_header),
+        FETCHED_TEST(test_line_drops_in_its_header_behind_a_kill),
+        FETCHED_TEST(test_others_are_deleted_that_the_filter_takes),
+        FETCHED_TEST(test_it_comes_though_the_filter_leaves_others),
+        FETCHED_TEST(test_line_drops_in_its_deletion),
+        FETCHED_TEST(test_it_kills),
         FETCHED_TEST(test_others_are_deleted),
         FETCHED_TEST(test_others_are_deleted_with_a_limit),
         FETCHED_TEST(test_login_delay),

@@ -149,6 +149,74 @@ static void all_are_settled_and_the_first_failure_is_told(void **state) {
     expect_settled(placed->places, POPLIN_ERR_IO); /* what is not safe once is not asked again */
 }
 
+static void remove_new(const struct placed *placed, char maildir) {
+    const char name[] = {maildir, '/', 'n', 'e', 'w', '\0'};
+    assert_int_equal(rmdir(mail_path(placed->mail, name)), 0);
+}
+
+static void delivered_to(const struct placed *placed, size_t maildir, const char *uid) {
+    poplin_places_clear(placed->places);
+    assert_int_equal(poplin_places_add(placed->places, placed->deliveries[maildir]), POPLIN_OK);
+    bring(placed->places, uid, "text\r\n");
+    expect_delivered(placed->places, POPLIN_OK);
+}
+
+/* holds: T-DLV-3 C */
+static void what_does_not_get_there_when_it_is_settled_holds_back_no_other(void **state) {
+    struct placed *placed = *state;
+    delivered_to(placed, 0, "7");
+    delivered_to(placed, 1, "8");
+    remove_new(placed, 'a');
+    expect_settled(placed->places, POPLIN_OK);
+    assert_int_equal(answered.unsettled, 1);
+    assert_int_equal(answered.number, 7);
+    assert_non_null(strstr(answered.missed, "/a/new/1763800000."));
+    expect_in(placed, 'b', 1);
+    expect_settled(placed->places, POPLIN_OK); /* it is told once */
+    assert_int_equal(answered.unsettled, 0);
+}
+
+/* holds: T-DLV-3 C */
+static void the_program_gets_a_message_that_stands_in_its_place(void **state) {
+    struct placed *placed = *state;
+    poplin_places_collect(placed->places, true);
+    bring(placed->places, "1", "text\r\n");
+    for (int maildir = 'a'; maildir <= 'c'; maildir++)
+        expect_in(placed, (char)maildir, 1);
+    expect_delivered(placed->places, POPLIN_OK);
+    expect_settled(placed->places, POPLIN_OK);
+}
+
+/* Up to DELIVER, into a Maildir whose new goes after BEGIN. */
+static void bring_without_new(const struct placed *placed, const char *uid) {
+    poplin_places_clear(placed->places);
+    assert_int_equal(poplin_places_add(placed->places, placed->deliveries[0]), POPLIN_OK);
+    expect_answer(placed->places, POPLIN_FETCH_BEGIN, uid, "", POPLIN_OK);
+    remove_new(placed, 'a');
+    expect_answer(placed->places, POPLIN_FETCH_PIECE, uid, "text\r\n", POPLIN_OK);
+    assert_false(serve(placed->places, POPLIN_FETCH_DELIVER, uid, SLICE("")));
+}
+
+static void what_does_not_get_there_is_told_before_the_program_has_it(void **state) {
+    struct placed *placed = *state;
+    poplin_places_collect(placed->places, true);
+    bring_without_new(placed, "1");
+    assert_non_null(strstr(poplin_places_failure(placed->places)->reason, "/a/new/1763800000."));
+    assert_null(poplin_places_name(placed->places, 0));
+    expect_delivered(placed->places, POPLIN_ERR_IO);
+    expect_settled(placed->places, POPLIN_OK);
+    assert_int_equal(answered.unsettled, 0);
+}
+
+static void what_has_failed_is_not_told_of_again(void **state) {
+    struct placed *placed = *state;
+    bring_without_new(placed, "1");
+    assert_int_equal(poplin_places_answer(placed->places, NULL, POPLIN_ERR_LIMIT, NULL), POPLIN_OK);
+    assert_int_equal(answered.status, POPLIN_ERR_LIMIT);
+    expect_settled(placed->places, POPLIN_OK);
+    assert_int_equal(answered.unsettled, 0);
+}
+
 static void only_what_is_not_settled_is_settled(void **state) {
     struct placed *placed = *state;
     poplin_places_clear(placed->places);
@@ -299,6 +367,10 @@ int main(void) {
         PLACES_TEST(where_all_fail_the_program_still_gets_it),
         PLACES_TEST(what_the_program_says_goes_before),
         PLACES_TEST(all_are_settled_and_the_first_failure_is_told),
+        PLACES_TEST(what_does_not_get_there_when_it_is_settled_holds_back_no_other),
+        PLACES_TEST(the_program_gets_a_message_that_stands_in_its_place),
+        PLACES_TEST(what_does_not_get_there_is_told_before_the_program_has_it),
+        PLACES_TEST(what_has_failed_is_not_told_of_again),
         PLACES_TEST(only_what_is_not_settled_is_settled),
         PLACES_TEST(what_is_abandoned_leaves_nothing),
         PLACES_TEST(octets_are_collected_where_they_are_wanted),

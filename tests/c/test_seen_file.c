@@ -126,7 +126,7 @@ static void what_is_no_file_is_told(void **state) {
     expect_refused(store, POPLIN_ERR_IO, "it is a symbolic link: name the file itself");
     assert_int_equal(unlink(store->path), 0);
     snprintf(store->path, sizeof store->path, "%s/no/seen.db", store->folder);
-    expect_refused(store, POPLIN_ERR_IO, "see that its folder is there and may be written to (No such file");
+    expect_refused(store, POPLIN_ERR_IO, "see that it and its folder are there and may be written to (No such file");
 }
 
 static void a_long_path_leaves_room_for_what_to_do(void **state) {
@@ -136,7 +136,8 @@ static void a_long_path_leaves_room_for_what_to_do(void **state) {
     path[0] = '/';
     path[sizeof path - 1] = '\0';
     assert_int_equal(poplin_seen_open(path, &store->seen, &store->error), POPLIN_ERR_IO);
-    assert_non_null(strstr(store->error.reason, "ddd: it cannot be opened: see that its folder is there and may be"));
+    assert_non_null(
+        strstr(store->error.reason, "ddd: it cannot be opened: see that it and its folder are there and may"));
     for (int problem = 0; problem < POPLIN_SEEN_PROBLEMS; problem++)
         assert_true(strlen(poplin_seen_problem_text((enum poplin_seen_problem)problem)) + 112 <
                     sizeof store->error.reason);

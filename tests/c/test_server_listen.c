@@ -8,6 +8,7 @@
 #include <poplin/link.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -180,6 +181,21 @@ static void test_standard_descriptors_that_are_closed_stay_free(void **state) {
     expect_report(child);
 }
 
+/* In an empty folder for a root there is no /dev/null, nor any other file. */
+static void test_they_do_so_where_there_are_no_files(void **state) {
+    struct served *served = *state;
+    char folder[] = "/tmp/poplin-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    pid_t child = fork();
+    if (child == 0) {
+        if (chroot(folder) != 0 && (unshare(CLONE_NEWUSER) != 0 || chroot(folder) != 0))
+            report(true); /* which this system allows nobody */
+        report(chdir("/") == 0 && leaves_standard_descriptors_alone(served));
+    }
+    expect_report(child);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SERVED_TEST(test_a_unix_socket_comes_and_goes_with_its_server),
@@ -188,6 +204,7 @@ int main(void) {
         SERVED_TEST(test_localhost_and_both_families),
         SERVED_TEST(test_a_forked_child_cannot_use_the_server),
         SERVED_TEST(test_standard_descriptors_that_are_closed_stay_free),
+        SERVED_TEST(test_they_do_so_where_there_are_no_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,10 @@
  */
 #include "tls_ends.h"
 
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
 static unsigned times_read;
 static int answer; /* the system's: how many CAs it has, or what GnuTLS says in place of that; 1: the test's own */
 
@@ -69,10 +73,14 @@ static void a_system_that_has_none_is_told_of(void **state) {
 static void they_are_not_read_where_others_are_trusted_or_nobody_is_asked(void **state) {
     (void)state;
     poplin_error error;
+    char folder[] = "/tmp/poplin-XXXXXX", keys[48];
     answer = 1;
+    assert_non_null(mkdtemp(folder));
+    snprintf(keys, sizeof keys, "%s/keys", folder);
     const poplin_tls_trust trusts[] = {
         {.verify = true, .ca_pem = poplin_slice_of(identity.ca_pem)},
         {.verify = false},
+        {.verify = true, .first_use_file = keys},
     };
     for (size_t i = 0; i < COUNT_OF(trusts); i++) {
         poplin_tls_credentials *credentials = trusting(&trusts[i]);
@@ -80,6 +88,33 @@ static void they_are_not_read_where_others_are_trusted_or_nobody_is_asked(void *
         assert_int_equal(times_read, 0);
         poplin_tls_credentials_free(credentials);
     }
+    assert_int_equal(unlink(keys), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void *shake_often(void *credentials) {
+    poplin_error error;
+    for (int i = 0; i < 10; i++)
+        if (shake_with(credentials, &error) != POPLIN_OK)
+            return credentials;
+    return NULL;
+}
+
+/* Each finds them read, though another one is at it. */
+static void threads_that_share_credentials_read_them_once(void **state) {
+    (void)state;
+    pthread_t threads[4];
+    void *failed = NULL;
+    answer = 1;
+    poplin_tls_credentials *credentials = trusting(&(poplin_tls_trust){.verify = true});
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, shake_often, credentials), 0);
+    for (size_t i = 0; i < COUNT_OF(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_int_equal(times_read, 1);
+    poplin_tls_credentials_free(credentials);
 }
 
 int main(void) {
@@ -87,6 +122,7 @@ int main(void) {
         cmocka_unit_test(they_are_read_with_the_first_certificate_and_once),
         cmocka_unit_test(a_system_that_has_none_is_told_of),
         cmocka_unit_test(they_are_not_read_where_others_are_trusted_or_nobody_is_asked),
+        cmocka_unit_test(threads_that_share_credentials_read_them_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -4,75 +4,12 @@
  * The fuzzer's octets decide what the server has, how it numbers, measures and refuses, where the line is cut, what fails in
  * the store and in the Maildir, where the fetch is killed or loses its power, and what is asked for. All are models in memory,
  * driven by the engine and the client's machine as they are. At no time is a message nowhere; in a Maildir it is never twice where the server's
- * unique-ids are good; a fetch ends; and one that nothing disturbs brings what is left. CONTRIBUTING.md says how it is built and run.
+ * unique-ids are good; a fetch ends; one message that ends each session, or fetch, keeps no other from coming; and a fetch that nothing
+ * disturbs brings what is left. CONTRIBUTING.md says how it is built and run.
  */
-#include <poplin/fetch.h>
-
-#include "../c/played_link.h"
-#include "fuzz.h"
-
-enum { LETTERS = 12, RECORDS = 128, MAIL = 200, EVENTS_MAX = 20000, TEXT_MAX = 400, DAY = 86400 };
-
-/* One message of the maildrop, for all its life. */
-struct letter {
-    size_t lines;
-    bool there, marked;
-    bool excused;  /* rejected, or removed by another client: it need not come */
-    bool nameless; /* the server tells no unique-id */
-};
-
-struct record {
-    char uid[96];
-    poplin_seen_record record;
-};
-
-struct mail {
-    char uid[96];
-    uint32_t copy;
-    int64_t first_seen;
-    bool headers_only, settled;
-    char text[TEXT_MAX];
-    size_t size;
-};
-
-struct world {
-    fuzz_tape tape;
-    bool good; /* nothing fails */
-
-    struct letter letters[LETTERS]; /* the server */
-    size_t letter_count;
-    size_t numbers[LETTERS]; /* of this session: which letter it is */
-    size_t number_count;
-    bool repeats, no_uidl, no_top, liar; /* its ways */
-    bool loose;                          /* they do not let it be known what was delivered */
-    poplin_link link;
-    char said[64 * 1024];
-
-    struct record records[RECORDS]; /* the store */
-    size_t record_count;
-    struct mail mail[MAIL]; /* the Maildir; the one behind the last is being written */
-    size_t mail_count;
-    bool writing;
-
-    poplin_fetch_config config;
-    poplin_fetch *fetch;
-    size_t begun; /* messages, in this run */
-};
-
-/* Whether something goes wrong: seldom, and never in a good run or at the tape's end. */
-static bool fails(struct world *world, size_t seldom) {
-    return !world->good && world->tape.size > 0 && choose(&world->tape, seldom) == 1;
-}
+#include "fetch_world.h"
 
 /* ---- the server ---- */
-
-static size_t text_of(const struct world *world, size_t letter, char text[TEXT_MAX]) {
-    const size_t subject = world->repeats ? letter / 2 : letter;
-    size_t size = (size_t)snprintf(text, TEXT_MAX, "Subject: %zu\r\n\r\nmessage %zu\r\n", subject, letter);
-    for (size_t line = 0; line < world->letters[letter].lines; line++)
-        size += (size_t)snprintf(text + size, TEXT_MAX - size, ".123\r\n");
-    return size;
-}
 
 static void tell_text(struct world *world, size_t letter, bool top) {
     char text[TEXT_MAX];
@@ -91,7 +28,7 @@ static void list(struct world *world, bool ids) {
         const size_t letter = world->numbers[i];
         const size_t lie = world->liar && !world->good ? choose(&world->tape, 3) : 0;
         if (ids && !world->letters[letter].nameless)
-            played_tell(&world->link, "%zu %%id%zu\r\n", i + 1, world->repeats ? letter / 2 : letter);
+            played_tell(&world->link, "%zu %%id%zu\r\n", i + 1, world->letters[letter].id);
         else if (!ids)
             played_tell(&world->link, "%zu %zu\r\n", i + 1, text_of(world, letter, text) + lie);
     }
@@ -110,6 +47,14 @@ static void quit(struct world *world) {
         played_tell(&world->link, commits ? "+OK\r\n" : "-ERR no\r\n");
 }
 
+static bool is_poisoned(const struct world *world, enum poplin_verb verb, size_t letter) {
+    const size_t kind = verb == POPLIN_RETR   ? POISONS_RETR
+                        : verb == POPLIN_TOP  ? POISONS_TOP
+                        : verb == POPLIN_DELE ? POISONS_DELE
+                                              : 0;
+    return letter == world->poison && (world->poisons & kind) != 0;
+}
+
 static void answer(poplin_link *link, poplin_slice command) {
     struct world *world = link->context;
     poplin_parsed_command parsed = {0};
@@ -119,7 +64,10 @@ static void answer(poplin_link *link, poplin_slice command) {
     const bool refused = number > 0 && (!known || fails(world, 16));
     if (refused && parsed.verb == POPLIN_TOP && world->no_uidl)
         world->loose = true; /* where it is all that there is, the server seems to have no TOP */
-    if (fails(world, 200))
+    const bool poisoned = known && is_poisoned(world, parsed.verb, world->numbers[number - 1]);
+    if (poisoned && world->forgets)
+        link->filled = link->read + link->lent;
+    if (poisoned || fails(world, 200))
         link->hung_up = true;
     else if (parsed.verb == POPLIN_CAPA)
         played_tell(link, "+OK\r\nUSER\r\nPIPELINING\r\n.\r\n");
@@ -133,7 +81,7 @@ static void answer(poplin_link *link, poplin_slice command) {
         quit(world);
     else
         played_tell(link, "+OK\r\n");
-    if (parsed.verb == POPLIN_DELE && known && !refused)
+    if (parsed.verb == POPLIN_DELE && known && !refused && !poisoned)
         world->letters[world->numbers[number - 1]].marked = true;
 }
 
@@ -150,6 +98,8 @@ static int connect_to(struct world *world) {
         if (world->letters[i].there)
             world->numbers[world->number_count++] = i;
     }
+    for (size_t i = 0; i < world->mail_count; i++)
+        world->mail[i].number = 0;
     world->link = (poplin_link){
         .answer = answer,
         .pauses = pauses,
@@ -162,100 +112,11 @@ static int connect_to(struct world *world) {
     return played_open(&world->link);
 }
 
-/* ---- the store ---- */
-
-static void write_record(struct world *world, const poplin_seen_record *record) {
-    struct record *place = NULL;
-    CHECK(record->uid.size > 0 && record->uid.size < sizeof place->uid);
-    for (size_t i = 0; i < world->record_count && place == NULL; i++)
-        if (world->records[i].record.copy == record->copy &&
-            poplin_slice_equal(record->uid, poplin_slice_of(world->records[i].uid)))
-            place = &world->records[i];
-    if (record->step == POPLIN_STEP_NONE) {
-        if (place != NULL)
-            *place = world->records[--world->record_count];
-        return;
-    }
-    if (place == NULL) {
-        CHECK(world->record_count < RECORDS);
-        place = &world->records[world->record_count++];
-    }
-    place->record = *record;
-    snprintf(place->uid, sizeof place->uid, "%.*s", (int)record->uid.size, record->uid.data);
-}
-
-static int recall(struct world *world) {
-    int status = POPLIN_OK;
-    for (size_t i = 0; i < world->record_count && status == POPLIN_OK; i++) {
-        poplin_seen_record record = world->records[i].record;
-        record.uid = poplin_slice_of(world->records[i].uid);
-        status = poplin_fetch_recall(world->fetch, &record);
-    }
-    return status;
-}
-
-/* ---- the Maildir ---- */
-
-static void begin(struct world *world, const poplin_fetch_message *message) {
-    struct mail *mail = &world->mail[world->mail_count];
-    CHECK(!world->writing && world->mail_count < MAIL);
-    *mail = (struct mail){.copy = message->record->copy,
-                          .first_seen = message->record->first_seen,
-                          .headers_only = message->headers_only};
-    snprintf(mail->uid, sizeof mail->uid, "%.*s", (int)message->record->uid.size, message->record->uid.data);
-    world->writing = true;
-    world->begun++;
-}
-
-static void append(struct world *world, poplin_slice octets) {
-    struct mail *mail = &world->mail[world->mail_count];
-    CHECK(world->writing && octets.size <= TEXT_MAX - mail->size);
-    memcpy(mail->text + mail->size, octets.data, octets.size);
-    mail->size += octets.size;
-}
-
-/* As poplin/delivery.h: what is there is not there twice. */
-static void deliver(struct world *world, const poplin_fetch_message *message) {
-    const struct mail *mail = &world->mail[world->mail_count];
-    char text[TEXT_MAX];
-    const size_t size = text_of(world, world->numbers[message->number - 1], text);
-    CHECK(world->writing);
-    CHECK(mail->headers_only || (mail->size == size && memcmp(mail->text, text, size) == 0));
-    world->writing = false;
-    for (size_t i = 0; i < world->mail_count; i++) {
-        const struct mail *other = &world->mail[i];
-        const bool same = other->size == mail->size && memcmp(other->text, mail->text, mail->size) == 0;
-        if (strcmp(other->uid, mail->uid) == 0 && other->copy == mail->copy &&
-            other->headers_only == mail->headers_only &&
-            (same || (message->resumed && other->first_seen == mail->first_seen)))
-            return;
-    }
-    world->mail_count++;
-}
-
-/* Of what was not settled a power failure leaves some. */
-static void lose_power(struct world *world) {
-    size_t kept = 0;
-    for (size_t i = 0; i < world->mail_count; i++)
-        if (world->mail[i].settled || flip(&world->tape))
-            world->mail[kept++] = world->mail[i];
-    world->mail_count = kept;
-}
-
-static size_t count_of(const struct world *world, size_t letter) {
-    char text[TEXT_MAX];
-    const size_t size = text_of(world, letter, text);
-    size_t count = 0;
-    for (size_t i = 0; i < world->mail_count; i++)
-        count += world->mail[i].size == size && memcmp(world->mail[i].text, text, size) == 0;
-    return count;
-}
-
 /* ---- a run ---- */
 
 static enum poplin_choice choose_for(struct world *world, const poplin_fetch_event *event) {
     CHECK(event->text.size > 0 && memcmp(event->text.data, "Subject: ", 9) == 0);
-    const size_t choice = choose(&world->tape, 4);
+    const size_t choice = world->good ? 0 : choose(&world->tape, 4);
     if (choice == 1)
         world->letters[world->numbers[event->message->number - 1]].excused = true;
     return choice == 1 ? POPLIN_CHOICE_REJECT : choice == 2 ? POPLIN_CHOICE_SKIP : POPLIN_CHOICE_TAKE;
@@ -286,8 +147,7 @@ static int serve(struct world *world, const poplin_fetch_event *event) {
         deliver(world, event->message);
         return POPLIN_OK;
     case POPLIN_FETCH_SETTLE:
-        for (size_t i = 0; i < world->mail_count; i++)
-            world->mail[i].settled = true;
+        settle(world);
         return POPLIN_OK;
     default:
         return POPLIN_OK;
@@ -314,6 +174,11 @@ static void handle(struct world *world, const poplin_fetch_event *event) {
     }
 }
 
+static bool is_killed(const struct world *world, int status, const poplin_fetch_event *event) {
+    return status == POPLIN_OK && (world->poisons & POISONS_BEGIN) != 0 && event->kind == POPLIN_FETCH_BEGIN &&
+           world->numbers[event->message->number - 1] == world->poison;
+}
+
 /* One fetch, to its end or until it is stopped. */
 static int run(struct world *world) {
     const size_t stop_at = fails(world, 2) ? choose(&world->tape, 256) : 0;
@@ -329,7 +194,7 @@ static int run(struct world *world) {
         CHECK(progress.octets_done <= progress.octets_to_do && progress.messages_done <= LETTERS);
         if (status != POPLIN_OK && status != POPLIN_NEED_INPUT)
             break;
-        if (events == stop_at) {
+        if (events == stop_at || is_killed(world, status, &event)) {
             status = POPLIN_INTERRUPTED;
             break;
         }
@@ -365,6 +230,39 @@ static void check_dry_run(const struct world *world, const struct world *before)
     CHECK(world->mail_count <= before->mail_count); /* fewer: the power failed */
     for (size_t i = 0; i < world->letter_count; i++)
         CHECK(world->letters[i].there == before->letters[i].there);
+}
+
+/* Whether a message has come, and gone from the server where it should; where a deletion ends each session, what is new has come. */
+static bool is_done(const struct world *world, size_t i) {
+    const struct letter *letter = &world->letters[i];
+    const bool blocked = (world->poisons & POISONS_DELE) != 0;
+    const struct record *record = record_of(world, letter->id);
+    const bool tried = record != NULL && record->record.step == POPLIN_STEP_TAKEN;
+    if (letter->excused || letter->nameless || (blocked && tried))
+        return true;
+    return count_of(world, i) > 0 && (blocked || world->config.keep != 0 || !letter->there);
+}
+
+/* Nothing fails but one message, always: all others come, and go, after some fetches. */
+static void check_poison(struct world *world, uint8_t ways) {
+    static const size_t kinds[] = {POISONS_RETR, POISONS_TOP | POISONS_RETR, POISONS_DELE, POISONS_BEGIN};
+    size_t left = world->letter_count;
+    world->poisons = kinds[ways % COUNT_OF(kinds)];
+    world->forgets = (ways & 4) != 0;
+    world->poison = (ways >> 3) % LETTERS;
+    world->good = true;
+    world->config.dry_run = false;
+    world->config.max_octets = 0;
+    world->config.filter = world->config.filter && !world->no_top;
+    for (size_t runs = 0; runs < 4 * LETTERS && left > 0; runs++) {
+        (void)run(world);
+        check(world);
+        left = 0;
+        for (size_t i = 0; i < world->letter_count; i++)
+            left += i != world->poison && !is_done(world, i);
+    }
+    CHECK(left == 0);
+    world->poisons = 0;
 }
 
 /* Nothing fails any more: what is left comes, and then nothing does. */
@@ -406,11 +304,25 @@ static void configure(struct world *world) {
     };
 }
 
+/* A unique-id for the next letter. */
+static size_t choose_id(struct world *world) {
+    const size_t next = world->letter_count;
+    if (world->repeats || world->no_uidl || next == 0 || choose(&world->tape, 4) != 1)
+        return world->repeats ? next / 2 : next;
+    const size_t id = world->letters[choose(&world->tape, next)].id;
+    const struct record *record = record_of(world, id);
+    for (size_t i = 0; i < next; i++)
+        if (world->letters[i].id == id && world->letters[i].there)
+            return next;
+    return record != NULL && record->record.step == POPLIN_STEP_CONFIRMED ? id : next;
+}
+
 static void receive_mail(struct world *world) {
     for (size_t i = choose(&world->tape, 6); i > 0 && world->letter_count < LETTERS; i--, world->letter_count++)
         world->letters[world->letter_count] = (struct letter){
             .lines = choose(&world->tape, 15) +
                      world->letter_count % 2 * 15, /* by the size those of one unique-id can be told */
+            .id = choose_id(world),
             .there = true,
             .nameless = choose(&world->tape, 16) == 1,
         };
@@ -424,7 +336,7 @@ static void receive_mail(struct world *world) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct world world, before;
     world = (struct world){.tape = {data, size}, .config.now = 1763800000};
-    const uint8_t ways = take(&world.tape);
+    const uint8_t ways = take(&world.tape), poison = take(&world.tape);
     world.repeats = (ways & 3) == 3;
     world.no_uidl = (ways & 12) == 12;
     world.no_top = (ways & 48) == 48;
@@ -439,6 +351,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (world.config.dry_run)
             check_dry_run(&world, &before);
     }
+    if (!world.loose && !world.no_uidl)
+        check_poison(&world, poison);
     check_end(&world);
     return 0;
 }

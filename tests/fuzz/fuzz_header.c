@@ -11,12 +11,12 @@ enum { TEXT_MAX = 4096 };
 
 /* A header of the pieces that headers are made of, with octets of the tape among them; the caller frees it. */
 static char *compose(fuzz_tape *tape, size_t *size) {
-    static const char *const pieces[] = {"Subject: ", "X:",         "=?",    "utf-8",    "iso-8859-1", "iso-2022-jp",
-                                         "gb18030",   "big5-hkscs", "utf-7", "utf-16",   "cp1255",     "*de",
-                                         "?q?",       "?B?",        "?=",    " ",        "\r\n ",      "\n\t",
-                                         "\r\n",      "\n\n",       "=C3",   "=BC",      "w7w=",       "GyRCRnwbKEI",
-                                         "\xC3",      "\xBC",       "_",     "=0D=0A",   "=?utf-8?q?", "?= =?utf-8?b?",
-                                         "euc-kr",    "hz-gb-2312", "~{",    "shift_jis"};
+    static const char *const pieces[] = {
+        "Subject: ", "X:",       "=?",     "utf-8",  "iso-8859-1", "iso-2022-jp",   "gb18030", "big5-hkscs",
+        "utf-7",     "utf-16",   "cp1255", "*de",    "?q?",        "?B?",           "?=",      " ",
+        "\r\n ",     "\n\t",     "\r\n",   "\n\n",   "=C3",        "=BC",           "w7w=",    "GyRCRnwbKEI",
+        "\xC3",      "\xBC",     "_",      "=0D=0A", "=?utf-8?q?", "?= =?utf-8?b?", "euc-kr",  "iso-2022-kr",
+        "=1B$)C=0E", "shift_jis"};
     char text[TEXT_MAX];
 
     for (*size = 0; tape->size > 0 && *size < sizeof text - 300;) {

@@ -411,6 +411,15 @@ describe("a password", function()
     local server <close> = support.fixture(support.maildrop {})
     assert.is_false(pcall(support.connect, server, { password = function() end }))
   end)
+
+  it("that cannot be had leads to the function's own reason", function()
+    local server <close> = support.fixture(support.maildrop {})
+    for _, why in ipairs { "the vault is locked", { kind = "vault" } } do
+      local found, err = support.connect(server, { password = function() return nil, why end })
+      assert.is_nil(found)
+      assert.are.equal(why, err)
+    end
+  end)
 end)
 
 describe("a Unix socket", function()

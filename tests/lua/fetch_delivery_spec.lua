@@ -204,12 +204,20 @@ describe("several destinations", function()
       assert.are.equal(1, #report.messages[i].places)
     end
     assert.are.equal("message 1, message 2", fetching.subjects "one")
-    -- what is complete cannot be put into its place
-    report, err = fetching.fetch { account = "another", into = { folder .. "/one", two, lose "new" } }
-    assert.is_nil(report)
-    assert.are.equal("io", err.kind)
-    assert.are.same({ "failed" }, fetching.results(err.report))
-    assert.are.equal("message 1, message 1, message 2", fetching.subjects "one")
+    -- what is complete cannot be put into its place: told before the function has it
+    report = assert(fetching.fetch { account = "another", into = { folder .. "/one", two, lose "new" } })
+    assert.are.same({ "delivered", "failed" }, fetching.results(report))
+    assert.are.equal("io", report.messages[2].error.kind)
+    assert.are.equal(1, #report.messages[2].places)
+    assert.are.equal("message 1, message 1, message 2, message 2", fetching.subjects "one")
+    -- where there is no function messages wait for each other: those that do not get there fail alone
+    report = assert(fetching.fetch { account = "third", keep = "none", into = folder .. "/three",
+      filter = function(message) return message.number == 1 or two end,
+      progress = function(told) return told.messages_done == 2 and lose "new"() end })
+    assert.are.same({ "delivered", "failed" }, fetching.results(report))
+    assert.are.equal("io", report.messages[2].error.kind)
+    assert.are.equal("message 2", fetching.left())
+    assert.are.equal("message 1", fetching.subjects "three")
   end)
 end)
 

@@ -1,6 +1,7 @@
 --- poplin.fetch: what is taken, what stays and what is deleted, as the options say.
 
 local lfs = require "lfs"
+local socket = require "socket"
 local poplin = require "poplin"
 local testing = require "poplin.testing"
 local fetching = require "fetching"
@@ -303,7 +304,7 @@ describe("what is remembered", function()
     end }).delivered)
     assert.is_nil(report)
     assert.are.equal("in_use", err.kind)
-    kit.contains(err.text, "another fetch of this account is under way")
+    kit.contains(err.text, " is under way: try again when that is done")
     assert.is_nil(fetching.fetch { seen = store, account = "mine", password = "wrong" })
     assert.has_error(function()
       fetching.fetch { seen = store, account = "mine", progress = function() error "enough" end }
@@ -399,6 +400,34 @@ describe("misuse", function()
     collectgarbage()
     assert.is_false(ok)
     kit.contains(problem, "finalizer")
+  end)
+
+  -- The message at which a session has ended is tried in one of its own, when the deletions are made.
+  it("has but one session where it was given a descriptor", function()
+    local server = fetching.serve(3, { background = true })
+    server:fault("RETR", { message = 2, drop_after = 20, times = 2 })
+    for _, kind in ipairs { "closed", "state" } do
+      local link = assert(socket.connect(server.host, server.port))
+      local descriptor = link:getfd()
+      link:setfd(-1)
+      local _, err = fetching.fetch { descriptor = descriptor, keep = "none" }
+      assert.are.equal(kind, err.kind)
+    end
+    assert.are.equal("message 2", fetching.left())
+    assert.are.equal(2, #server.sessions)
+  end)
+
+  it("of whom there is no password fails for the function's own reason", function()
+    local server = fetching.serve(1)
+    for _, name in ipairs { "password", "token" } do
+      local report, err = poplin.fetch(server.url, {
+        user = "alice", [name] = function() return nil, "the vault is locked" end,
+        into = folder .. "/Maildir", seen = folder .. "/seen.db",
+      })
+      assert.is_nil(report)
+      assert.are.equal("the vault is locked", err)
+    end
+    assert.are.equal("1 message fetched, 30 octets", fetching.told())
   end)
 
   it("of a URL is told by connect", function()

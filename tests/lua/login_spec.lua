@@ -204,7 +204,26 @@ describe("a login by a token", function()
       assert.is_false(ok)
       assert.are.equal(problem, raised)
     end
-    assert.is_false(pcall(login, { token = function() return 12 end }))
+    for _, answer in ipairs { 12, false } do
+      assert.is_false(pcall(login, { token = function() return answer end }))
+    end
+    local _, raised = pcall(login, { token = function() end })
+    assert.is_truthy(raised:find("token must be a string", 1, true))
+  end)
+
+  it("that cannot be had leads to the function's own reason", function()
+    for _, at in ipairs { 1, 2 } do
+      local count = 0
+      local found, err = login { token = function()
+        count = count + 1
+        if count == at then
+          return nil, "no grant"
+        end
+        return "ya29.old"
+      end }
+      assert.is_nil(found)
+      assert.are.equal("no grant", err)
+    end
   end)
 
   it("takes long ones", function()

@@ -135,6 +135,8 @@ describe("each known option", function()
     for name in pairs(known.CONNECT_LIMITS) do
       assert.is_false(pcall(poplin.connect, "localhost", { limits = { [name] = nonsense } }), name)
     end
+    local _, raised = pcall(poplin.connect, nil, { descriptor = -1, user = "a", password = "b" })
+    assert.is_truthy(raised:find("poplin.connect: descriptor must be", 1, true), raised)
   end)
 
   it("of serve is one that is looked at", function()

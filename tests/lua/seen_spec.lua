@@ -98,7 +98,7 @@ describe("the seen store", function()
     assert(os.execute("rm " .. path .. " && mkdir " .. path))
     refused "it is a folder"
     path = folder .. "/no/seen.db"
-    refused "see that its folder is there"
+    refused "see that it and its folder are there"
     path = folder .. "/other.db"
     seen = assert(poplin.seen(path))
   end)

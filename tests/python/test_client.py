@@ -238,6 +238,8 @@ def test_a_unix_socket_and_a_socket_of_ones_own(served: Any, tmp_path: Path) -> 
     with poplin.connect("pop3://localhost", sock=own, user="alice", password="secret", loopback_protected=True) as pop:
         assert pop.stat().count == 2
     assert own.fileno() == -1
+    with pytest.raises(ValueError, match="handed over"):
+        poplin.connect(sock=own, user="alice", password="secret")
 
 
 @pytest.mark.holds("T-API-2", "C")
@@ -301,6 +303,8 @@ def test_messages_since_a_unique_id(served: Any, connect: Any) -> None:
     assert [message.uid for message in pop.messages(since_uid=uids[1], newest_first=True)] == uids[:1:-1]
     assert pop.messages(since_uid=uids[-1]) == []
     assert [message.uid for message in pop.messages(since_uid="not there any more")] == uids
+    with pytest.raises(TypeError, match="since_uid"):
+        pop.messages(since_uid=3)  # type: ignore[arg-type]
 
 
 def test_since_a_unique_id_where_the_server_has_none(served: Any, connect: Any) -> None:

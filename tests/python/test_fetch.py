@@ -276,7 +276,7 @@ def test_a_filter_that_raises_leaves_that_message(account: Make) -> None:
     report = alice.fetch(filter=lambda message: told(message) or "take", keep="none")
     assert [message.result for message in report.messages] == ["delivered", "failed", "delivered"]
     assert report.messages[1].error is error
-    assert "message 2: 'no such header'" in str(report)
+    assert "message 2: KeyError: 'no such header'" in str(report)
     assert (alice.left(), report.failed) == ([messages(3)[1]], 1)
 
 
@@ -286,6 +286,7 @@ def test_a_filter_that_says_something_else_ends_the_fetch(account: Make, said: A
     with pytest.raises((TypeError, ValueError)) as raised:
         alice.fetch(filter=lambda message: said)
     assert isinstance(raised.value, ValueError if said == [] else TypeError)
+    assert said != [] or str(raised.value) == "what the filter returned names no place"
     assert len(alice.left()) == 2
     alice.fetch()
     assert alice.mail() == sorted(messages(2))
@@ -388,6 +389,8 @@ def test_how_long_to_keep(keep: Any, expected: int | None) -> None:
         (ValueError, {"limit": 2**32}),
         (ValueError, {"commit_every": -1}),
         (TypeError, {"max_octets": "1M"}),
+        (TypeError, {"newest_first": "no"}),
+        (TypeError, {"dry_run": "false"}),
         (ValueError, {"large": "cut"}),
         (ValueError, {"large": "headers"}),
         (TypeError, {"filter": "take"}),
@@ -454,6 +457,19 @@ def test_over_a_socket_that_is_there(account: Make) -> None:
     with pytest.raises(poplin.NetworkError):
         alice.fetch(sock=sock, into=alice.folder / "file")
     assert sock.fileno() == -1
+
+
+def test_a_socket_is_good_for_one_session(account: Make) -> None:
+    """The message at which a session has ended is tried in one of its own, when the deletions are made."""
+    import socket
+
+    alice = account(messages(3))
+    alice.server.fault("RETR", message=2, drop_after=20, times=2)
+    for error in (poplin.ConnectionLost, poplin.StateError):
+        sock = socket.create_connection((alice.server.host, alice.server.port))
+        with pytest.raises(error):
+            alice.fetch(sock=sock, keep="none")
+    assert (alice.left(), len(alice.server.sessions)) == ([messages(3)[1]], 2)
 
 
 def test_what_is_told_can_be_kept(account: Make) -> None:

@@ -76,6 +76,16 @@ def test_quiet_is_silent_where_all_is_well(new: New) -> None:
     assert re.fullmatch(r"message 4: RETR 4: .*not now\n", said.said)
 
 
+def test_a_problem_of_many_messages_is_told_in_few_lines(new: New) -> None:
+    """A full disk, say: cron would send a line for each by mail."""
+    cron = new(messages(30))
+    cron.server.fault("RETR", refuse="not now")
+    said = cron.fetch("--quiet").said.splitlines()
+    assert [line.split(":")[0] for line in said[:19]] == [f"message {number}" for number in range(1, 20)]
+    assert said[19:] == ["11 more messages have a problem (--verbose or --json tells of each)"]
+    assert cron.fetch("--verbose").said.count("not now") == 30
+
+
 def test_verbose_tells_of_each_message(new: New) -> None:
     cron = new(messages(2))
     uids = [mail.uid for mail in cron.server.messages("alice")]
@@ -134,6 +144,9 @@ def test_over_tls(new: New, tls: str) -> None:
     refused = cron.fetch("--tls", tls)
     assert (refused.status, refused.out) == (os.EX_PROTOCOL, "")
     assert "certificate" in refused.complaint
+    assert "pass --ca-file with" in refused.complaint
+    unkept = cron.fetch("--tls", tls, "--trust-on-first-use", "/proc/none/known")
+    assert (unkept.status, "/proc/none/known" in unkept.complaint) == (os.EX_CANTCREAT, True)
     assert cron.mail() == sorted(messages(2))
 
 
@@ -206,6 +219,10 @@ FAILURES: list[Any] = [
     pytest.param(
         lambda cron: cron.server.fault("GREETING", refuse="closed"), [], os.EX_UNAVAILABLE, "closed", id="greeting"
     ),
+    pytest.param(
+        lambda cron: [cron.server.fault(verb, refuse="no") for verb in ("UIDL", "TOP")],
+        [], os.EX_UNAVAILABLE, "neither UIDL nor TOP", id="no way to know messages",
+    ),
     pytest.param(None, ["--auth", "SCRAM-SHA-256"], os.EX_UNAVAILABLE, "no way to log in", id="not offered"),
     pytest.param(None, ["--tls", "stls"], os.EX_UNAVAILABLE, "--tls never", id="no STLS"),
     pytest.param(lambda cron: cron.server.fault("UIDL", raw=b"hello\r\n"), [], os.EX_PROTOCOL, "", id="protocol"),
@@ -227,7 +244,7 @@ FAILURES: list[Any] = [
     pytest.param(None, ["--pin", "x"], os.EX_CONFIG, "pin", id="pin"),
     pytest.param(None, ["--into", "/proc/none/Mail"], os.EX_CANTCREAT, "/proc/none/Mail", id="maildir"),
     pytest.param(None, ["--mbox", "/proc/none/mbox"], os.EX_CANTCREAT, "/proc/none", id="mbox"),
-    pytest.param(None, ["--mbox", "x" * 300 + "/mbox"], os.EX_CANTCREAT, "no folder", id="mbox with a long name"),
+    pytest.param(None, ["--mbox", "x" * 300 + "/mbox"], os.EX_CANTCREAT, "too long", id="mbox with a long name"),
     pytest.param(None, ["--into", "x" * 300], os.EX_CANTCREAT, "too long", id="maildir with a long name"),
     pytest.param(None, ["--mbox", "/proc"], os.EX_CANTCREAT, "a folder", id="mbox that is a folder"),
     pytest.param(None, ["--seen", "/proc/none/seen"], os.EX_CANTCREAT, "/proc/none/seen", id="seen"),
@@ -401,7 +418,7 @@ def test_a_second_one_at_the_same_time_says_to_try_later(new: New) -> None:
         cron.server.wait_for(lambda _: fault.fired, 30)
         second = cron.fetch("--keep", "none", "--quiet")
         assert (second.status, second.out, len(cron.server.sessions)) == (os.EX_TEMPFAIL, "", 1)
-        assert second.complaint.startswith("claiming the account: another fetch of this account is under way")
+        assert second.complaint.startswith("claiming the account: another fetch of alice@127.0.0.1:")
         assert json.loads(cron.fetch("--json").out)["status"] == os.EX_TEMPFAIL
         fault.remove()
         assert cron.fetch("--dry-run").out == "4 messages would be fetched\n"

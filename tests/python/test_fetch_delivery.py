@@ -137,7 +137,7 @@ def test_a_function_that_raises_holds_back_that_message_only(account: Make, last
     places: list[Any] = [raising(error, 2), taken.append]
     report = alice.fetch(into=[alice.maildir, *(reversed(places) if last else places)], keep="none")
     assert [message.result for message in report.messages] == ["delivered", "failed", "delivered", "delivered"]
-    assert (report.messages[1].error, report.messages[1].reason) == (error, "no room")
+    assert (report.messages[1].error, report.messages[1].reason) == (error, "OSError: no room")
     assert (report.deleted, alice.left()) == (3, [messages(4)[1]])
     assert [message.number for message in taken] == [1, 2, 3, 4]
     resumed: list[bool] = []
@@ -371,9 +371,16 @@ def test_an_mbox_that_cannot_be_one(account: Make) -> None:
     alice = account(messages(1))
     (alice.folder / "folder").mkdir()
     os.mkfifo(alice.folder / "pipe")
-    for name in ("folder", "nowhere/mbox", "pipe"):
-        report = alice.fetch(into=poplin.Mbox(alice.folder / name, lock_timeout=0), keep="none")
-        assert [message.result for message in report.messages] == ["failed"], name
+    report = alice.fetch(into=poplin.Mbox(alice.folder / "pipe", lock_timeout=0), keep="none")
+    assert [message.result for message in report.messages] == ["failed"]
+    for name, why in {"folder": "it is a folder", "nowhere/mbox": "there is no folder"}.items():
+        place = poplin.Mbox(alice.folder / name, lock_timeout=0)
+        with pytest.raises(poplin.NetworkError, match=f"{name}: {why}"):
+            alice.fetch(into=place, keep="none")
+        report = alice.fetch(into=alice.maildir, filter=lambda _, place=place: place, keep="none")
+        assert [(message.result, why in message.reason) for message in report.messages] == [("failed", True)]
+        assert alice.fetch(into=place, dry_run=True).delivered == 1
+    assert len(alice.left()) == 1
     with pytest.raises(ValueError, match="path"):
         poplin.Mbox("")
 
@@ -413,7 +420,8 @@ def test_messages_over_lmtp(account: Make, unix: bool) -> None:
         ({"end alice": "452 full"}, poplin.Temporary, "delivery to alice: 452 full"),
         ({"end carol": "552 too large"}, poplin.Refused, "delivery to carol: 552 too large"),
         ({"end carol": ""}, poplin.NetworkError, "closed"),
-        ({"DATA": "nonsense"}, poplin.Error, ""),
+        ({"end alice": "452-full\r\n452 today"}, poplin.Temporary, "452 full today"),
+        ({"DATA": "nonsense"}, poplin.NetworkError, "DATA: what it said is no LMTP"),
         ({"greeting": ""}, poplin.NetworkError, "closed"),
     ],
 )

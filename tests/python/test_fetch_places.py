@@ -1,5 +1,6 @@
 """Places of a `fetch` that make trouble: locks that nobody ends, servers that say nothing, paths that cannot be."""
 
+import errno
 import fcntl
 import gc
 import os
@@ -149,6 +150,19 @@ def test_how_long_a_lock_cannot_be_waited_for(seconds: float) -> None:
         poplin.Mbox("mbox", lock_timeout=str(seconds))
 
 
+def test_a_disk_that_is_full_leaves_no_lock(account: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = account(messages(1))
+
+    def full(file: int, octets: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_mbox.os, "write", full)
+        report = alice.fetch(into=poplin.Mbox(alice.folder / "mbox"))
+    assert report.messages[0].reason == f"{alice.folder / 'mbox'}: No space left on device"
+    assert [file.name for file in alice.folder.glob("mbox*")] == ["mbox"]
+
+
 # ---- LMTP ----
 
 
@@ -159,7 +173,7 @@ def test_a_server_that_says_nothing_holds_up_a_fetch_once(account: Make) -> None
         place = poplin.LMTP("127.0.0.1", "alice", port=listener.getsockname()[1], timeout=0.2)
         report = alice.fetch(into=[place, alice.maildir], keep="none")
         assert [message.result for message in report.messages] == ["failed"] * 3
-        assert "timed out" in report.messages[2].reason
+        assert "said nothing for 0.2 seconds" in report.messages[2].reason
         listener.accept()[0].close()
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -278,6 +292,8 @@ def test_a_connection_that_is_in_use_when_the_fetch_ends_is_closed_then() -> Non
         (ValueError, "host", {"answer_timeout": 0}),
         (ValueError, "run/lmtp", {}),
         (ValueError, "~/lmtp", {}),
+        (ValueError, "localhost:24", {}),
+        (ValueError, "local host", {}),
     ],
 )
 def test_an_lmtp_server_that_cannot_be(error: type[Exception], address: str, options: Any) -> None:
@@ -314,11 +330,12 @@ def test_what_failed_is_not_kept_in_memory(account: Make) -> None:
 
     lock = alice.folder / "mbox.lock"
     lock.touch()
+    os.mkfifo(alice.folder / "pipe")
     with LMTPServer(DATA="550 no") as server:
         for place in (
             fail,
             poplin.Mbox(alice.folder / "mbox", lock_timeout=0),
-            poplin.Mbox(alice.folder / "nowhere/mbox"),
+            poplin.Mbox(alice.folder / "pipe"),
             poplin.LMTP("127.0.0.1", "alice", port=server.port),
             poplin.LMTP(alice.folder / "no-such-socket", "alice"),
         ):
@@ -360,6 +377,26 @@ def test_more_maildirs_than_descriptors(account: Make) -> None:
     assert (report.delivered, report.deleted, report.failed) == (400, 400, 0)
     for folder, message in zip(folders, messages(400), strict=True):
         assert alice.mail(folder) == [message]
+
+
+@pytest.mark.holds("T-DLV-3", "C")
+def test_what_does_not_get_into_its_maildir_fails_alone(account: Make) -> None:
+    """Nor do those that wait with it to be flushed fail."""
+    alice = account(messages(3))
+    lost = alice.folder / "Lost"
+
+    def lose(progress: poplin.Progress) -> None:
+        if progress.messages_done == 3 and (lost / "new").exists():
+            (lost / "new").rmdir()
+
+    route = {"filter": lambda message: lost if message.number == 2 else True, "keep": "none"}
+    report = alice.fetch(**route, progress=lose)
+    assert [message.result for message in report.messages] == ["delivered", "failed", "delivered"]
+    assert isinstance(report.messages[1].error, FileNotFoundError | poplin.NetworkError)
+    assert report.deleted == 2
+    assert alice.mail(alice.maildir) == [messages(3)[0], messages(3)[2]]
+    report = alice.fetch(keep="none")
+    assert (report.delivered, report.deleted) == (1, 1)
 
 
 # ---- paths ----

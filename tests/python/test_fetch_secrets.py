@@ -3,6 +3,7 @@ Where `python -m poplin fetch` has its secrets from. That none comes out again i
 (`fetch_commands.end`), and in what others can see of it.
 """
 
+import contextlib
 import json
 import os
 import pty
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from drops import messages
-from fetch_commands import SECRET, Cron, Ran, end
+from fetch_commands import FETCH, SECRET, Cron, Ran, end
 
 import poplin.testing
 from poplin._command import Problem
@@ -134,6 +135,29 @@ def test_a_password_is_asked_for_on_a_terminal(new: New, typed: str, status: int
         os.close(ours)
     assert ran.status == status
     assert len(cron.server.sessions) == (status == 0)
+
+
+@pytest.mark.parametrize(("key", "status", "said"), [(b"\3", 130, "stopped by"), (b"\4", os.EX_CONFIG, "no password")])
+def test_who_enters_no_password_is_told_in_a_line_of_its_own(new: New, key: bytes, status: int, said: str) -> None:
+    cron = new()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(FETCH[0], [*FETCH, *map(str, cron.into)], cron.environment())
+        finally:
+            os._exit(127)
+    told = b""
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while octets := os.read(terminal, 1000):
+            asked = b"127.0.0.1: " in told
+            told += octets
+            if b"127.0.0.1: " in told and not asked:
+                os.write(terminal, key)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
+    lines = told.decode().replace("\r", "").replace("^C", "").split("\n")
+    assert lines[0] == "Password of alice at 127.0.0.1: "
+    assert said in lines[1]
 
 
 # ---- a netrc ----

@@ -191,7 +191,7 @@ def test_what_is_no_store_is_told_and_left_alone(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
     refused(path, "it is no ordinary file")
-    refused(path.parent / "no" / "seen.db", "see that its folder is there and may be written to (No such file")
+    refused(path.parent / "no" / "seen.db", "see that it and its folder are there and may be written to (No such file")
 
 
 def test_a_later_version_is_left_alone(path: Path) -> None:

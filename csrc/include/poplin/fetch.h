@@ -25,10 +25,11 @@
  *
  * Where a fetch fails, what was begun is abandoned, what was delivered is settled and recorded all the same, and what was recorded
  * as taken, but its turn never came, gets back the record that it had, or none. So taken stays what failed, what may have been
- * delivered when a fetch was killed or its store failed, and the message at which the session ended: the one on its way or,
- * between two, the next one. Such messages wait until all others have had their turn, those first that were
- * tried longest ago; and where a session has something to delete, it ends by QUIT, and they are tried in another
- * one, unless the server wants more than a minute between two logins. So a message at which each session ends holds up no other.
+ * delivered when a fetch was killed or its store failed, and the message at which the session ended: the one on its way, or whose
+ * header was, for FILTER, or, between two, the next one. Such messages wait until all others have had their turn, those first that
+ * were tried longest ago; and where a session has something to delete, it ends by QUIT, and they are tried in another
+ * one, unless the server wants more than a minute between two logins. They are recorded as taken anew, and taken, in rounds of one,
+ * two, four and so on. So a message at which each session ends, or the fetch is killed each time, holds up no other.
  *
  * A message is known by the account, its unique-id, and, where the server lists one id for several messages, by which of these
  * it is (RFC 1939 section 7 allows that; T-UID-4). Nothing is deleted by a number whose unique-id was not listed in the
@@ -215,6 +216,13 @@ POPLIN_API int poplin_fetch_use(poplin_fetch *fetch, poplin_link *link);
 
 /* RECALL: this is on record. Copied. STATE; PROTOCOL: no record that can be: the file was changed by another; NOMEM. */
 POPLIN_API int poplin_fetch_recall(poplin_fetch *fetch, const poplin_seen_record *record);
+
+/*
+ * SETTLE, before its answer: this message of those delivered since the last one did not get to its place, after all. It counts as
+ * not delivered, as if DELIVER had failed with it, and stays; the answer is about the others. STATE: nothing was asked, or it is
+ * none of them (any more).
+ */
+POPLIN_API int poplin_fetch_unsettled(poplin_fetch *fetch, uint32_t number, int status, const poplin_error *error);
 
 /* FILTER: the choice, which answers the event. STATE; PROTOCOL: there is no such choice. */
 POPLIN_API int poplin_fetch_choose(poplin_fetch *fetch, enum poplin_choice choice);

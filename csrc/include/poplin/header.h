@@ -68,8 +68,9 @@ POPLIN_API void poplin_decoder_free(poplin_decoder *decoder);
  *   text and in quotation marks too, since senders put them there; blanks inside one are forgiven. Blanks between two
  *   of them go; a character that is cut between two of one charset is put together.
  * - Charsets are those that mail is written in, by the names that it calls them by, with or without "x-": UTF-8, -7 and
- *   -16, ASCII, ISO-8859, Windows and DOS code pages, KOI8, ISO-2022-JP and -KR, EUC, Shift_JIS, GB 2312 (read as GBK), GBK,
- *   GB 18030, Big5, KS C 5601 (read as CP949), TIS-620. No other name gets to iconv(3), nor do slashes behind one.
+ *   -16, ASCII, ISO-8859, Windows and DOS code pages, KOI8, ISO-2022-JP and -KR, EUC, Shift_JIS (read as CP932), GB 2312
+ *   (read as GBK), GBK, GB 18030, Big5, KS C 5601 (read as CP949), TIS-620. No other name gets to iconv(3), nor do slashes
+ *   behind one.
  * - A word stays as it stands, and counts as text, where its charset is another or iconv(3) does not have it, its encoding is
  *   neither Q nor B, it has no end, a "?" stands in its text, or its base64 has one letter too many. Otherwise bad base64
  *   and bad Q are read as far as they go: letters outside the alphabet are skipped, a "=" without two digits is itself.

@@ -53,7 +53,8 @@ POPLIN_API void poplin_places_collect(poplin_places *places, bool collects);
 
 /*
  * Does what the event asks for, and answers it: BEGIN, PIECE, ABANDON, SETTLE. True: that was all. A failure with a message is
- * told once nobody is left who would get the rest of it, else at its end. DELIVER is done as well, but false, for the program to
+ * told once nobody is left who would get the rest of it, else at its end, or, where it does not get into its Maildir when that is settled,
+ * before SETTLE is answered (poplin_fetch_unsettled). DELIVER is done as well, but false, for the program to
  * do its part and to answer. False for the other events too, which are left alone.
  */
 POPLIN_API bool poplin_places_serve(poplin_places *places, poplin_fetch *fetch, const poplin_fetch_event *event);

@@ -74,7 +74,7 @@ POPLIN_API const char *poplin_seen_statement_name(enum poplin_seen_statement sta
     X(READ_ONLY, "it cannot be written to: see to the permissions of the file and of its folder") \
     X(DISK, "the disk failed when it was read or written") \
     X(FULL, "the disk is full, or the file may grow no larger: make room and try again") \
-    X(NOT_OPENED, "it cannot be opened: see that its folder is there and may be written to") \
+    X(NOT_OPENED, "it cannot be opened: see that it and its folder are there and may be written to") \
     X(DAMAGED, "it is damaged: restore a copy, or move the file away, with the -wal and -shm beside it; " \
                "without it all mail on the servers counts as new") \
     X(NOT_SQLITE, "it is no SQLite file: name another, or move it away") \
@@ -156,7 +156,8 @@ POPLIN_API int poplin_seen_accounts(poplin_seen *seen,
  * a child after fork it stands until one of the two has ended, or the parent frees it.
  *
  * It is a lock (F_OFD_SETLK, for writing) on one octet of the file whose name is the store's with this ending; at the place that
- * the first 62 bits of the account's SHA-256 tell. The file is empty, is made where there is none (mode 0600), and stays.
+ * the first 62 bits of the account's SHA-256 tell. The file is empty, is made where there is none,
+ * with the mode of the store (by root: and its owner), and stays.
  * A file system that knows no such locks gives a claim that keeps nobody away: then only the server can.
  */
 typedef struct poplin_claim poplin_claim;

@@ -4,8 +4,8 @@
 
 ---@class poplin.ConnectOptions
 ---@field user? string|string[] who logs in; two names are tried one after the other, over verified TLS only
----@field password? string|fun(user: string): string the password, or who tells it
----@field token? string|fun(answer?: string): string an OAuth 2 token instead, or who tells it: called once more with what the server said of one that it refused
+---@field password? string|fun(user: string): string|nil, any the password, or who tells it; nil and why not, which is connect's error then
+---@field token? string|fun(answer?: string): string|nil, any an OAuth 2 token instead, or who tells it: called once more with what the server said of one that it refused
 ---@field authorize? string whose maildrop to open, where it is not the user's own
 ---@field auth? string|string[] the mechanisms that may be used: `"SCRAM-SHA-256 PLAIN"`; the strongest is tried
 ---@field initial_response? boolean false: the first response of AUTH goes in a line of its own
