@@ -101,7 +101,10 @@ static PyObject *fetch_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     self->tells = wanted.tells;
     self->routed = wanted.config.filter;
     self->deliveries = PyList_New(0);
-    int status = self->deliveries == NULL ? POPLIN_ERR_NOMEM : poplin_places_new(&self->places);
+    self->results = PyList_New(0);
+    self->names = PyDict_New();
+    const bool made = self->deliveries != NULL && self->results != NULL && self->names != NULL;
+    int status = made ? poplin_places_new(&self->places) : POPLIN_ERR_NOMEM;
     if (status == POPLIN_OK) {
         status = poplin_fetch_new(&wanted.config, &self->fetch);
     }
@@ -138,6 +141,8 @@ static void fetch_dealloc(PyObject *object) {
     Py_XDECREF((PyObject *)self->link);
     poplin_places_free(self->places);
     Py_XDECREF(self->deliveries);
+    Py_XDECREF(self->results);
+    Py_XDECREF(self->names);
     poplin_py_free(object);
 }
 
@@ -147,7 +152,7 @@ static void fetch_dealloc(PyObject *object) {
 static PyObject *outcome(poplin_py_fetch *self, int status) {
     switch (status) {
     case POPLIN_OK:
-        self->asked = self->event.kind != POPLIN_FETCH_RESULT;
+        self->asked = true;
         return poplin_py_fetch_event_of(self);
     case POPLIN_PY_FETCH_TELL:
         return Py_BuildValue("sN", "PROGRESS", poplin_py_fetch_progress_of(&self->told));
@@ -162,6 +167,59 @@ static PyObject *outcome(poplin_py_fetch *self, int status) {
     }
 }
 
+/* Where the message has failed, what it left in Maildirs is flushed. */
+static int answer_delivery(poplin_py_fetch *self, const poplin_error *error) {
+    int status;
+    Py_BEGIN_ALLOW_THREADS status = poplin_places_answer(self->places, self->fetch, error->status, error);
+    Py_END_ALLOW_THREADS return status;
+}
+
+/* DELIVER, where the message goes to Maildirs alone: there is no more to do than to keep their names for the report. */
+static int end_delivery(poplin_py_fetch *self) {
+    PyObject *number = PyLong_FromUnsignedLong(self->event.message->number);
+    PyObject *names = poplin_py_fetch_names_of(self);
+    const bool kept = number != NULL && names != NULL && PyDict_SetItem(self->names, number, names) == 0;
+    Py_XDECREF(number);
+    Py_XDECREF(names);
+    const poplin_error fine = {.status = POPLIN_OK};
+    return kept ? answer_delivery(self, &fine) : POPLIN_PY_RAISED;
+}
+
+static int keep_result(poplin_py_fetch *self) {
+    PyObject *result = poplin_py_fetch_result_of(self);
+    const bool kept = result != NULL && PyList_Append(self->results, result) == 0;
+    Py_XDECREF(result);
+    return kept ? POPLIN_OK : POPLIN_PY_RAISED;
+}
+
+static int run_unlocked(poplin_py_fetch *self, bool waits) {
+    int status;
+    Py_BEGIN_ALLOW_THREADS status = poplin_py_fetch_run(self, waits);
+    Py_END_ALLOW_THREADS return status;
+}
+
+/* Goes on until there is something for Python, which is not asked about each message where it need not be. */
+static int run(poplin_py_fetch *self, bool waits) {
+    for (;;) {
+        int status = run_unlocked(self, waits);
+        if (status == POPLIN_OK && self->event.kind == POPLIN_FETCH_RESULT) {
+            status = keep_result(self);
+        } else if (status == POPLIN_OK && self->event.kind == POPLIN_FETCH_DELIVER && waits &&
+                   poplin_places_octets(self->places).data == NULL) {
+            status = end_delivery(self);
+            self->asked = status == POPLIN_PY_RAISED; /* and may be asked again */
+        } else if (status != POPLIN_INTERRUPTED || !waits) {
+            return status;
+        }
+        if (status < 0) {
+            return status;
+        }
+        if (PyErr_CheckSignals() < 0) {
+            return POPLIN_PY_RAISED;
+        }
+    }
+}
+
 PyDoc_STRVAR(next_doc,
              "next($self, wait, /)\n--\n\nThe next event; () at the end; None where it would have to wait and "
              "may not. Raises why the fetch has failed, once all is recorded.");
@@ -172,16 +230,11 @@ static PyObject *fetch_next(PyObject *object, PyObject *wait) {
         return NULL;
     }
     const bool waits = wait == Py_True && self->link != NULL && self->link->shared == NULL;
-    int status = POPLIN_INTERRUPTED;
-    do {
-        Py_BEGIN_ALLOW_THREADS status = poplin_py_fetch_run(self, waits);
-        Py_END_ALLOW_THREADS if (status == POPLIN_INTERRUPTED && PyErr_CheckSignals() < 0) {
-            status = POPLIN_PY_RAISED;
-        }
-    } while (status == POPLIN_INTERRUPTED && waits);
+    const int status = run(self, waits);
     PyObject *event = outcome(self, status);
     leave(self);
     if (status == POPLIN_OK && self->event.kind == POPLIN_FETCH_CONNECT) {
+        PyDict_Clear(self->names); /* numbers are a session's own */
         poplin_py_link *over = self->link;
         self->link = NULL;
         Py_XDECREF((PyObject *)over);
@@ -302,15 +355,6 @@ static PyObject *fetch_begin(PyObject *object, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-/* Where the message has failed, what it left in Maildirs is flushed. */
-static int answer_delivery(poplin_py_fetch *self, const poplin_error *error) {
-    int status;
-    self->busy = true;
-    Py_BEGIN_ALLOW_THREADS status = poplin_places_answer(self->places, self->fetch, error->status, error);
-    Py_END_ALLOW_THREADS self->busy = false;
-    return status;
-}
-
 PyDoc_STRVAR(answer_doc,
              "answer($self, status, reason, /)\n--\n\nAnswers the event: 0, or one of the module's numbers and "
              "why. A message that a Maildir could not take is answered so in any case.");
@@ -324,9 +368,11 @@ static PyObject *fetch_answer(PyObject *object, PyObject *arguments) {
         return NULL;
     }
     PyOS_snprintf(error.reason, sizeof error.reason, "%s", reason);
+    self->busy = true;
     int status = self->event.kind == POPLIN_FETCH_DELIVER
                      ? answer_delivery(self, &error)
                      : poplin_fetch_answer(self->fetch, error.status, error.status == POPLIN_OK ? NULL : &error);
+    self->busy = false;
     if (status != POPLIN_OK) {
         return poplin_py_raise(poplin_py_state_of(object), status, NULL);
     }
@@ -340,6 +386,21 @@ static PyObject *fetch_settle_each(PyObject *object, PyObject *unused) {
     (void)unused;
     poplin_fetch_settle_every(((poplin_py_fetch *)object)->fetch, 1);
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(results_doc,
+             "results($self, /)\n--\n\nWhat became of messages since the last time: a list of tuples of message, "
+             "result, deleted, exception or None, and names of files or None.");
+
+static PyObject *fetch_results(PyObject *object, PyObject *unused) {
+    (void)unused;
+    poplin_py_fetch *self = (poplin_py_fetch *)object;
+    PyObject *results = self->results, *none = PyList_New(0);
+    if (none == NULL) {
+        return NULL;
+    }
+    self->results = none;
+    return results;
 }
 
 PyDoc_STRVAR(progress_doc, "progress($self, /)\n--\n\nHow far it is, a tuple in the order of poplin.Progress.");
@@ -362,6 +423,7 @@ static PyMethodDef methods[] = {
     {"begin", fetch_begin, METH_VARARGS, begin_doc},
     {"answer", fetch_answer, METH_VARARGS, answer_doc},
     {"settle_each", fetch_settle_each, METH_NOARGS, settle_each_doc},
+    {"results", fetch_results, METH_NOARGS, results_doc},
     {"progress", fetch_progress, METH_NOARGS, progress_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -19,6 +19,8 @@ typedef struct poplin_py_fetch {
     poplin_py_link *link;  /* that the engine uses; NULL: none */
     poplin_places *places; /* where messages go */
     PyObject *deliveries;  /* those of the places: a list, that they live as long */
+    PyObject *names;       /* a dict: by number, in which files of Maildirs messages of this session stand */
+    PyObject *results;     /* a list: what became of messages, until Python takes it */
     poplin_fetch_event event;
     bool asked;  /* Python has the event and is to answer it */
     bool routed; /* Python says for each message where it goes */
@@ -43,6 +45,12 @@ int poplin_py_fetch_run(poplin_py_fetch *self, bool wait);
 
 /* The event as a tuple; NULL with an exception. */
 PyObject *poplin_py_fetch_event_of(const poplin_py_fetch *self);
+
+/* What RESULT tells, as a tuple. */
+PyObject *poplin_py_fetch_result_of(const poplin_py_fetch *self);
+
+/* The names of the files that the message of DELIVER stands in: a list. */
+PyObject *poplin_py_fetch_names_of(const poplin_py_fetch *self);
 
 /* The progress as a tuple. */
 PyObject *poplin_py_fetch_progress_of(const poplin_fetch_progress *progress);

@@ -3,9 +3,8 @@
  *
  *     ("CONNECT", seconds)              ("RECALL",)                     ("RECORD", rows)
  *     ("FILTER", message, header)       ("BEGIN", message)              ("DELIVER", message, octets or None, names)
- *     ("RESULT", message, result, deleted, exception or None)
  *
- * A message is (number, uid or None, octets or None, resumed, headers only); a row is as poplin._seen has it.
+ * and a RESULT as (message, result, deleted, exception or None, names). A message is (number, uid or None, octets or None, resumed, headers only); a row is as poplin._seen has it.
  */
 #include <string.h>
 
@@ -42,8 +41,7 @@ static PyObject *rows_of(const poplin_seen_record *records, size_t count) {
     return list;
 }
 
-/* The names of the files that the message stands in. */
-static PyObject *names_of(const poplin_py_fetch *self) {
+PyObject *poplin_py_fetch_names_of(const poplin_py_fetch *self) {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < poplin_places_count(self->places); i++) {
         const char *name = poplin_places_name(self->places, i);
@@ -59,16 +57,22 @@ static PyObject *names_of(const poplin_py_fetch *self) {
 static PyObject *delivery_event(const poplin_py_fetch *self) {
     const poplin_slice octets = poplin_places_octets(self->places);
     PyObject *data = octets.data != NULL ? poplin_py_bytes(octets) : Py_NewRef(Py_None);
-    return Py_BuildValue("sNNN", "DELIVER", message_of(self->event.message), data, names_of(self));
+    return Py_BuildValue("sNNN", "DELIVER", message_of(self->event.message), data, poplin_py_fetch_names_of(self));
 }
 
-static PyObject *result_event(const poplin_py_fetch *self) {
+PyObject *poplin_py_fetch_result_of(const poplin_py_fetch *self) {
     const poplin_fetch_event *event = &self->event;
+    PyObject *number = PyLong_FromUnsignedLong(event->message->number);
+    PyObject *names = number == NULL ? NULL : PyDict_GetItemWithError(self->names, number);
+    Py_XDECREF(number);
+    if (names == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
     poplin_py_state *state = poplin_py_state_of((PyObject *)self);
     PyObject *error =
         event->error == NULL ? Py_NewRef(Py_None) : poplin_py_make_error(state, event->error->status, event->error);
-    return Py_BuildValue("sNsNN", "RESULT", message_of(event->message), poplin_result_name(event->result),
-                         PyBool_FromLong(event->deleted), error);
+    return Py_BuildValue("NsNNO", message_of(event->message), poplin_result_name(event->result),
+                         PyBool_FromLong(event->deleted), error, names == NULL ? Py_None : names);
 }
 
 PyObject *poplin_py_fetch_event_of(const poplin_py_fetch *self) {
@@ -84,10 +88,8 @@ PyObject *poplin_py_fetch_event_of(const poplin_py_fetch *self) {
         return Py_BuildValue("sNN", "FILTER", message_of(event->message), poplin_py_bytes(event->text));
     case POPLIN_FETCH_BEGIN:
         return Py_BuildValue("sN", "BEGIN", message_of(event->message));
-    case POPLIN_FETCH_DELIVER:
-        return delivery_event(self);
     default:
-        return result_event(self);
+        return delivery_event(self);
     }
 }
 

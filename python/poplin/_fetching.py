@@ -172,8 +172,6 @@ class Fetching:
             case ("BEGIN", (number, *_)):
                 route = self._routes_of.get(number, self._route)
                 self._core.begin(route.maildirs, bool(route.sinks))
-            case ("RESULT", message, result, deleted, error):
-                self._note(message, result, deleted, error)
 
     def _stop(self) -> None:
         """After an exception: has the engine record what was delivered, and tell what became of each message."""
@@ -184,8 +182,6 @@ class Fetching:
                 match event:
                     case ("RECORD", _):
                         self._record_in_the_end(event)
-                    case ("RESULT", *_):
-                        self._do(event)
                     case ("DELIVER", (number, *_), _, _) if (
                         number == self._complete or not self._route_of(number).sinks
                     ):
@@ -204,12 +200,14 @@ class Fetching:
             self._core.answer(_core.CANCELLED, "it could not be recorded")
 
     def _report(self) -> Report:
+        self._take_results()
         return Report(self._account, self._dry_run, self._messages, Progress(*self._core.progress()))
 
     # ---- the connection ----
 
     def _connect(self, seconds: float) -> Steps[None]:
         self._close_client()
+        self._take_results()
         self._forget_session()
         if self._ready and self._options.get("sock") is not None:
             raise StateError(
@@ -311,14 +309,12 @@ class Fetching:
         self._errors[number] = error
         self._core.answer(_core.CANCELLED, "it could not be delivered")
 
-    def _note(self, message: Told, result: Any, deleted: bool, error: Exception | None) -> None:
-        number, uid, octets, resumed, _ = message
-        self._messages.append(
-            FetchedMessage(
-                number, uid, octets, result, deleted, self._places.get(number, ()), resumed,
-                self._errors.get(number, error),
-            )
-        )  # fmt: skip
+    def _take_results(self) -> None:
+        """What became of the session's messages. Those that went to Maildirs alone the core has seen to."""
+        for (number, uid, octets, resumed, _), result, deleted, error, names in self._core.results():
+            places = self._places.get(number) or tuple(names or ())
+            why = self._errors.get(number, error)
+            self._messages.append(FetchedMessage(number, uid, octets, result, deleted, places, resumed, why))
 
     def _tell(self, numbers: tuple[int, ...]) -> Steps[None]:
         assert self._progress is not None

@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 _SQL = _core.SEEN_STATEMENTS
 _LIMITS = _core.SEEN_LIMITS
+_TIME_MAX, _UID_MAX = _LIMITS["time"], _LIMITS["uid"]
 _OPENING, _READING, _WRITING = "opening the seen store", "reading the seen store", "writing the seen store"
 _CLAIMING = "claiming the account"
 
@@ -98,23 +99,21 @@ def _is_account(account: object) -> bool:
 
 
 def _is_uid(uid: object) -> bool:
-    return isinstance(uid, str) and 0 < len(uid) <= _LIMITS["uid"] and uid.isascii() and uid.isprintable()
-
-
-def _is_number(value: object, most: int) -> bool:
-    return type(value) is int and 0 <= value <= most
+    return isinstance(uid, str) and 0 < len(uid) <= _UID_MAX and uid.isascii() and uid.isprintable()
 
 
 def _is_row(row: Row) -> bool:
     uid, copy, step, octets, first_seen, changed, gone = row
     return (
         _is_uid(uid)
-        and _is_number(copy, 2**32 - 1)
+        and type(copy) is int
+        and 0 <= copy < 1 << 32
         and (step is None or (isinstance(step, str) and step in _core.STEPS))
-        and (octets is None or _is_number(octets, 2**63 - 1))
-        and _is_number(first_seen, _LIMITS["time"])
-        and _is_number(changed, _LIMITS["time"])
-        and (gone is None or _is_number(gone, _LIMITS["time"]))
+        and (octets is None or (type(octets) is int and 0 <= octets < 1 << 63))
+        and type(first_seen) is type(changed) is int
+        and 0 <= first_seen <= _TIME_MAX
+        and 0 <= changed <= _TIME_MAX
+        and (gone is None or (type(gone) is int and 0 <= gone <= _TIME_MAX))
     )
 
 
@@ -348,7 +347,7 @@ class Seen(Alone):
                 if forget:
                     database.executemany(_SQL["FORGET"], [(account, *row[:2]) for row in some])
                 else:
-                    bound = [(account, *values, gone or None) for *values, gone in some]
+                    bound = [(account, *row) if row[6] != 0 else (account, *row[:6], None) for row in some]
                     database.executemany(_SQL["RECORD"], bound)
 
     def _rows(self, statement: str, bound: tuple[str, ...], convert: Callable[..., T]) -> list[T]:
