@@ -20,11 +20,15 @@ static int finalizing(lua_State *L) {
     return 1;
 }
 
+int64_t poplin_lua_milliseconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* core.now(): milliseconds of a clock that nothing sets or moves. */
 static int now(lua_State *L) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    lua_pushinteger(L, (lua_Integer)time.tv_sec * 1000 + time.tv_nsec / 1000000);
+    lua_pushinteger(L, (lua_Integer)poplin_lua_milliseconds_now());
     return 1;
 }
 

@@ -62,6 +62,11 @@ struct poplin_lua_loop {
     poplin_lua_link *collected; /* the collector does no network I/O: the next step closes these */
 };
 
+/* ---- core.c ---- */
+
+/* By a clock that nothing sets or moves. */
+int64_t poplin_lua_milliseconds_now(void);
+
 /* ---- errors.c ---- */
 
 /* Pushes nil and an error object; returns 2. */

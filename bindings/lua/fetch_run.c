@@ -1,18 +1,10 @@
 /*
  * fetch_run.c - what a fetch does without Lua: it delivers to its places, and remembers in its SQLite file.
  */
-#include <time.h>
-
 #include "fetch.h"
 
 /* How long it goes on while there is something to do, before others have their turn. */
 #define TURN_MS 20
-
-static int64_t milliseconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The store's events. Whether they are Lua's. */
 static bool remember(poplin_lua_fetch *self) {
@@ -43,7 +35,7 @@ static bool is_luas(poplin_lua_fetch *self) {
 }
 
 int poplin_lua_fetch_run(poplin_lua_fetch *self) {
-    const int64_t until = milliseconds_now() + TURN_MS;
+    const int64_t until = poplin_lua_milliseconds_now() + TURN_MS;
     for (;;) {
         if (self->tells && poplin_fetch_has_news(self->fetch, &self->told)) {
             return POPLIN_LUA_FETCH_TELL;
@@ -52,7 +44,7 @@ int poplin_lua_fetch_run(poplin_lua_fetch *self) {
         if (status != POPLIN_OK || is_luas(self)) {
             return status;
         }
-        if (milliseconds_now() >= until) {
+        if (poplin_lua_milliseconds_now() >= until) {
             return POPLIN_INTERRUPTED;
         }
     }

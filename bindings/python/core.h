@@ -60,6 +60,9 @@ typedef struct poplin_py_state {
 /* The state of the module that self's type, or a type itself, belongs to. */
 poplin_py_state *poplin_py_state_of(PyObject *self);
 
+/* By a clock that nothing sets or moves. Needs no interpreter. */
+int64_t poplin_py_milliseconds_now(void);
+
 /* How long a wait goes on before signals are looked for, also where one was missed by a hair. */
 #define POPLIN_PY_SIGNAL_MS 1000
 

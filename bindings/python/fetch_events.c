@@ -4,7 +4,8 @@
  *     ("CONNECT", seconds)              ("RECALL",)                     ("RECORD", rows)
  *     ("FILTER", message, header)       ("BEGIN", message)              ("DELIVER", message, octets or None, names)
  *
- * and a RESULT as (message, result, deleted, exception or None, names). A message is (number, uid or None, octets or None, resumed, headers only); a row is as poplin._seen has it.
+ * and a RESULT as (message, result, deleted, exception or None, names or None). A message is (number, uid or None, octets
+ * or None, resumed, headers only); a row is as poplin._seen has it.
  */
 #include <string.h>
 

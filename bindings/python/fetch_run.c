@@ -1,15 +1,7 @@
 /*
  * fetch_run.c - what a fetch does without Python: it waits, and delivers to its places. All of it runs without the interpreter's lock.
  */
-#include <time.h>
-
 #include "fetch.h"
-
-static int64_t milliseconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Whether the event is one that Python has to see. */
 static bool is_pythons(poplin_py_fetch *self) {
@@ -26,13 +18,13 @@ static bool has_to_tell(poplin_py_fetch *self) {
 }
 
 int poplin_py_fetch_run(poplin_py_fetch *self, bool wait) {
-    const int64_t until = milliseconds_now() + POPLIN_PY_SIGNAL_MS;
+    const int64_t until = poplin_py_milliseconds_now() + POPLIN_PY_SIGNAL_MS;
     for (;;) {
         if (has_to_tell(self)) {
             return POPLIN_PY_FETCH_TELL;
         }
         int status = poplin_fetch_next(self->fetch, &self->event);
-        const int64_t left = until - milliseconds_now();
+        const int64_t left = until - poplin_py_milliseconds_now();
         if (status == POPLIN_OK && is_pythons(self)) {
             return POPLIN_OK;
         }

@@ -4,7 +4,6 @@
  * A Link is used by one thread at a time; while one waits without the interpreter's lock, another gets StateError.
  */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core.h"
@@ -69,24 +68,18 @@ void poplin_py_link_drop(poplin_py_link *self, void (*drop)(void *subject), void
 
 /* ---- waiting ---- */
 
-static int64_t milliseconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /*
  * Without the interpreter's lock: steps and asks, until there is an answer, a signal came, or it is time to look
  * for one. Returns what the last step answered.
  */
 static int step_and_ask(poplin_link *link, int (*ask)(void *subject), void *subject, int *status) {
-    const int64_t until = milliseconds_now() + POPLIN_PY_SIGNAL_MS;
+    const int64_t until = poplin_py_milliseconds_now() + POPLIN_PY_SIGNAL_MS;
     int64_t left = POPLIN_PY_SIGNAL_MS;
     int stepped = POPLIN_OK;
     while (*status == POPLIN_NEED_INPUT && stepped == POPLIN_OK && left > 0) {
         stepped = poplin_link_wait(link, (int)left);
         *status = ask(subject);
-        left = until - milliseconds_now();
+        left = until - poplin_py_milliseconds_now();
     }
     return stepped;
 }

@@ -1,10 +1,18 @@
 /*
  * module.c - the module poplin._core: its types, its functions, and the numbers that the package uses.
  */
+#include <time.h>
+
 #include "core.h"
 
 poplin_py_state *poplin_py_state_of(PyObject *self) {
     return PyType_GetModuleState(Py_TYPE(self));
+}
+
+int64_t poplin_py_milliseconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 PyDoc_STRVAR(need_no_secret_doc, "need_no_secret($module, mechanisms, /)\n--\n\n"

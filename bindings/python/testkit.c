@@ -3,7 +3,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core.h"
@@ -304,12 +303,6 @@ static PyObject *testkit_changes(PyObject *object, PyObject *unused) {
     return kit == NULL ? NULL : PyLong_FromUnsignedLongLong(poplin_testkit_changes(kit));
 }
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 PyDoc_STRVAR(
     wait_doc,
     "wait($self, seen, milliseconds, /)\n--\n\nWait until changes() is not seen any more; -1: for ever. False: it "
@@ -326,7 +319,7 @@ static PyObject *testkit_wait(PyObject *object, PyObject *arguments) {
     if (kit == NULL || !PyArg_ParseTuple(arguments, "Ki:wait", &seen, &milliseconds)) {
         return NULL;
     }
-    const int64_t until = milliseconds < 0 ? INT64_MAX : now_ms() + milliseconds;
+    const int64_t until = milliseconds < 0 ? INT64_MAX : poplin_py_milliseconds_now() + milliseconds;
     int64_t left = milliseconds < 0 ? INT64_MAX : milliseconds;
     int status;
     do {
@@ -335,7 +328,7 @@ static PyObject *testkit_wait(PyObject *object, PyObject *arguments) {
         }
         const int slice = left < POPLIN_PY_SIGNAL_MS ? (int)left : POPLIN_PY_SIGNAL_MS;
         Py_BEGIN_ALLOW_THREADS status = poplin_testkit_wait(kit, seen, slice);
-        Py_END_ALLOW_THREADS left = until - now_ms();
+        Py_END_ALLOW_THREADS left = until - poplin_py_milliseconds_now();
     } while ((status == POPLIN_ERR_TIMEOUT || status == POPLIN_INTERRUPTED) && left > 0);
     if (status < 0 && status != POPLIN_ERR_TIMEOUT) {
         return poplin_py_raise(poplin_py_state_of(object), status, NULL);

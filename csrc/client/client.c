@@ -38,6 +38,7 @@ int poplin_client_new(const poplin_client_config *config, poplin_client **client
         poplin_client_free(made);
         return status;
     }
+    made->lines.impatient = true;
     made->config = *config;
     made->config.mechanisms = made->config.host = NULL;
     if (config->strict && made->config.max_line > STRICT_LINE)

@@ -24,7 +24,6 @@ static int no_memory(poplin_client *client) {
 /* Takes a line: OK, NEED_INPUT, or AGAIN where the machine failed. */
 static int take_line(poplin_client *client, size_t limit, poplin_slice *line) {
     client->lines.limit = limit;
-    client->lines.impatient = true;
     int result = poplin_line_take(&client->lines, &client->cursor, client->end, line);
     switch (result) {
     case POPLIN_NEED_INPUT:

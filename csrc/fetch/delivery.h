@@ -130,7 +130,10 @@ int poplin_delivery_make_key(poplin_delivery *delivery, const char *account, con
 /* Sets the file's temporary, to another name each time. */
 void poplin_delivery_name_temporary(poplin_delivery *delivery);
 
-/* Sets the file's turn, and its name from that and its key. turn: 1; 2 and so on where a file of other content stands under the name before. */
+/*
+ * Sets the file's turn, and its name from that and its key. turn: 1; 2 and so on where a file of other content stands under the
+ * name before.
+ */
 void poplin_delivery_name_final(const poplin_delivery *delivery, poplin_delivery_file *file, int turn);
 
 /* Whether it is the base name of a file that was delivered, by anyone's delivery; what it tells. */

@@ -339,11 +339,9 @@ static void fail_for(poplin_fetch *fetch, int status, const poplin_error *error)
 }
 
 /* Any of them may not be in its place. */
-static void note_unsettled(poplin_fetch *fetch, const poplin_error *error) {
-    for (size_t index = 0; index < fetch->delivered_count; index++) {
-        poplin_item *item = &fetch->items[fetch->delivered[index]];
-        (void)poplin_fetch_note_error(fetch, item, POPLIN_RESULT_FAILED, error);
-    }
+static void note_unsettled(poplin_fetch *fetch, int status, const poplin_error *error) {
+    for (size_t index = 0; index < fetch->delivered_count; index++)
+        poplin_fetch_not_delivered(fetch, &fetch->items[fetch->delivered[index]], status, error);
 }
 
 int poplin_fetch_unsettled(poplin_fetch *fetch, uint32_t number, int status, const poplin_error *error) {
@@ -377,7 +375,7 @@ int poplin_fetch_answer(poplin_fetch *fetch, int status, const poplin_error *err
         return POPLIN_OK;
     case POPLIN_FETCH_SETTLE:
         if (!good)
-            note_unsettled(fetch, error);
+            note_unsettled(fetch, status, error);
         poplin_fetch_written_down(fetch, status);
         break;
     case POPLIN_FETCH_RECORD:

@@ -12,8 +12,6 @@ from poplin._alone import Alone
 from poplin._backend import Outcome
 from poplin._errors import StateError
 
-"""How a session can end."""
-
 LONGEST_WAIT = 0x7FFFFFFF  # milliseconds that the core waits at most
 
 
